@@ -1,0 +1,1 @@
+"""What surrounds the market: regimes, text, outside tools."""

@@ -1,0 +1,1 @@
+"""How data comes in and where it is kept."""

@@ -1,0 +1,1 @@
+"""How a population of genomes is bred against a fitness it knows nothing of."""

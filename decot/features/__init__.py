@@ -1,0 +1,1 @@
+"""What a bar is turned into: one pass, the same in batch and live."""

@@ -1,0 +1,1 @@
+"""How a certified agent acts."""

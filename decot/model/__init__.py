@@ -1,0 +1,1 @@
+"""What maps a row of numbers to words and a decision."""

@@ -1,0 +1,1 @@
+"""When and where the flows run. Knows nothing of what they do."""
