@@ -1,0 +1,51 @@
+"""How the command line starts a flow: prepare the place, then import the engine. Knows no flow's contents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from decot.experiment.order import Order
+from decot.report.progress import Listener, listening, say
+from tasks.environment import prepare
+
+
+def run_pipeline(order: Order, listener: Listener | None = None) -> dict[str, Any]:
+    """The five stages on one order; returns the outcome that `--json` prints."""
+    with listening(listener):
+        _wake(order)
+        from flows.pipeline import pipeline
+
+        return pipeline(order)
+
+
+def run_ingest(order: Order, listener: Listener | None = None) -> dict[str, Any]:
+    """Only the first stage; returns the tables that landed."""
+    with listening(listener):
+        _wake(order)
+        from flows.ingest import ingest
+
+        landed = ingest(order)
+        return {"tables": [ref.to_dict() for ref in landed.tables()]}
+
+
+def run_enrich(order: Order, listener: Listener | None = None) -> dict[str, Any]:
+    """The first two stages; returns the tables and what the regimes are."""
+    with listening(listener):
+        _wake(order)
+        from flows.enrich import enrich
+        from flows.ingest import ingest
+
+        landed = ingest(order)
+        enriched = enrich(order, landed)
+        tables = [ref.to_dict() for ref in (*landed.tables(), enriched.features)]
+        return {"tables": tables, "regimes": enriched.regimes, "text": enriched.text}
+
+
+def _wake(order: Order) -> None:
+    """Prefect reads its settings at import, and starts a server of its own when none is there."""
+    prepare(Path(order.home))
+    say("engine", 0, 1, "starting Prefect (its own server if none is up: up to a minute)")
+    import prefect
+
+    say("engine", 1, 1, f"Prefect {prefect.__version__}")

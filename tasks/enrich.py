@@ -1,0 +1,58 @@
+"""Enrich as tasks: what surrounds the market is learnt on the training part and joined causally."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from decot.experiment import enrich as core
+from decot.experiment.config import Experiment
+from decot.experiment.order import Order
+from decot.experiment.place import Place
+from schemas.ref import Ref
+from tasks.common import REMEMBERED, progress
+from tasks.ingest import Landed
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRef:
+    """What was learnt about regimes and news, by name."""
+
+    name: str
+    """folder under `contexts/`, the hash of its contents"""
+    regimes: dict[str, Any]
+    text: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Enriched:
+    """The wide table, and what it was widened with."""
+
+    symbol: str
+    features: Ref
+    context: str
+    regimes: dict[str, Any]
+    text: dict[str, Any]
+
+
+@task(name="learn context", task_run_name="learn regimes and news of {landed.symbol}", **REMEMBERED)
+def learn_context(order: Order, landed: Landed) -> ContextRef:
+    """Regime model and news projection, fitted on the training days only."""
+    experiment, place = Experiment.of(order), Place(order.home)
+    with progress("enrich"):
+        context = core.learn(experiment, place, landed.symbol, place.lake, landed.base, landed.raw)
+    return ContextRef(context.name, context.regime_summary(), context.text_summary())
+
+
+@task(name="widen", task_run_name="widen {landed.symbol}", **REMEMBERED)
+def widen(order: Order, landed: Landed, context: ContextRef) -> Enriched:
+    """The features table: 41 columns and the extension, every value knowable at its time."""
+    experiment, place = Experiment.of(order), Place(order.home)
+    with progress("enrich"):
+        frame = core.widen(experiment, place, context.name, landed.base, landed.bars, landed.raw)
+        ref = place.put("features", frame, symbol=landed.symbol, sources=(landed.base, landed.bars))
+    create_markdown_artifact(core.regime_card(context.regimes, context.text), key="regimes")
+    return Enriched(landed.symbol, ref, context.name, context.regimes, context.text)
