@@ -1,0 +1,443 @@
+"""Breeding genomes against a fitness: NSGA-II outside, one Optuna study inside each individual. Knows generations,
+trials and fronts; has never heard of trading.
+
+    generation = breed (tournament, crossover, mutation; duplicates come from the cache)
+               → per individual `trials` asks on the lowest rung, then the best by proxy climb the rungs from
+                 their checkpoints
+               → the elites once more with another seed, so that luck is not selected
+               → NSGA-II survivors → one ledger line, one checkpoint
+
+Everything is derived from (root seed, generation, individual, trial), trials are written to the ledger in that order as
+they end, and a trial that is already there is read instead of run. So a search that was stopped anywhere, by
+Ctrl-C or kill −9, is resumed by calling `search` again, and ends with the same front and the same ledger head.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from decot.errors import ConfigError, LedgerBroken, ModelFault
+from decot.evolve import pareto
+from decot.evolve.genome import Bounds, Genome, crossover, mutate, random_genome, repair
+from decot.evolve.ledger import Ledger
+from decot.evolve.runner import Runner, in_process
+from decot.evolve.state import Individual, Member, State, Trial, load_state, save_state
+from decot.evolve.study import DEFAULT_PARAMS, Param, Study
+from decot.evolve.trial import Evaluation, Fitness, Orders, Task, run_task
+
+__all__ = ["Evaluation", "Fitness", "Member", "Progress", "SearchConfig", "SearchResult", "search"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchConfig:
+    seed: int = 7
+    generations: int = 4
+    """how many in all; a finished search is continued by asking for more"""
+    population: int = 8
+    trials: int = 3
+    """Optuna trials per individual, on the lowest rung"""
+    rungs: tuple[float, ...] = (1.0,)
+    """training budgets, ascending to 1.0; (1/9, 1/3, 1.0) is successive halving from a ninth"""
+    eta: int = 3
+    """one trial in eta climbs to the next rung, at least one per individual"""
+    elites: int = 1
+    """members of the front evaluated once more per generation, with another seed; their fitness is the mean"""
+    inherit: bool = True
+    """children are told their parents' artefacts (Lamarckian)"""
+    enqueue: bool = True
+    """children first try their parents' best parameters"""
+    sampler: str = "tpe"
+    n_startup: int = 3
+    crossover_rate: float = 0.7
+    mutation_rate: float = 0.2
+    reference: tuple[float, float] = (0.0, 0.0)
+    """where the hypervolume is measured from: (profit, explanation)"""
+    bounds: Bounds = field(default_factory=Bounds)
+    params: tuple[Param, ...] = DEFAULT_PARAMS
+    founders: tuple[Genome, ...] = ()
+    """genomes of the first generation; the rest of it is random"""
+    subject: str = ""
+    """what the fitness depends on (data digests, code version): another subject is another search"""
+    storage: str = ""
+    """database URL that mirrors the studies for a dashboard (sqlite:///…, postgresql+psycopg://…); empty for none"""
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} {getattr(self, name)}: at least 1"
+            for name in ("generations", "population", "trials")
+            if getattr(self, name) < 1
+        ]
+        if (
+            not self.rungs
+            or self.rungs[-1] != 1.0
+            or list(self.rungs) != sorted(set(self.rungs))
+            or self.rungs[0] <= 0
+        ):
+            faults.append(f"rungs {self.rungs}: ascending shares of the budget that end at 1.0")
+        if self.eta < 2:
+            faults.append(f"eta {self.eta}: at least 2")
+        if self.elites < 0:
+            faults.append(f"elites {self.elites}: not negative")
+        if faults:
+            raise ConfigError(faults)
+
+    def plain(self) -> dict[str, Any]:
+        """Everything that decides what a trial is, as JSON values; the number of generations, the mirror and the
+        runner do not."""
+        found = asdict(self)
+        for name in ("generations", "storage"):
+            found.pop(name)
+        return dict(json.loads(json.dumps(found)))
+
+    @property
+    def identity(self) -> str:
+        """12 hex digits: searches that share it are one search, to be resumed."""
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a search stands, for a progress bar."""
+
+    generation: int
+    generations: int
+    trials: int
+    """of this generation, done"""
+    trials_planned: int
+    """of this generation"""
+    total_trials: int
+    env_steps: int
+    hypervolume: float
+    best_profit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    individuals: int
+    trials: int
+    env_steps: int
+    front: list[Member]
+    """by profit, descending"""
+    best: Member
+    """the knee of the front"""
+    members: list[Member] = field(default_factory=list)
+    """every evaluation at full budget"""
+    hypervolumes: list[float] = field(default_factory=list)
+    """after each generation"""
+    ledger_head: str = ""
+
+
+def search(
+    fitness: Fitness,
+    cfg: SearchConfig,
+    ledger: Ledger,
+    workdir: str | Path,
+    on_progress: Callable[[Progress], None] | None = None,
+    runner: Runner | None = None,
+) -> SearchResult:
+    """Breeds until `cfg.generations`, or continues where the same search was stopped.
+
+    Args:
+        fitness: (genome, params, seed, trial_dir) → Evaluation; the same arguments must give the same answer.
+        workdir: holds the trials' folders and the generation checkpoint of each search.
+    Raises:
+        LedgerBroken: the ledger does not hold, or does not fit what this search would have done.
+    """
+    breeding = _Breeding(fitness, cfg, ledger, Path(workdir).resolve(), on_progress, runner or in_process)
+    return breeding.run()
+
+
+class _Breeding:
+    """One search under way."""
+
+    def __init__(
+        self,
+        fitness: Fitness,
+        cfg: SearchConfig,
+        ledger: Ledger,
+        workdir: Path,
+        on_progress: Callable[[Progress], None] | None,
+        runner: Runner,
+    ) -> None:
+        self.cfg, self.ledger, self.workdir, self.runner = cfg, ledger, workdir, runner
+        self.call = partial(run_task, fitness)
+        self.on_progress = on_progress
+        self.folder = workdir / cfg.identity
+        self.written = {
+            line.payload["key"]: line.payload
+            for line in ledger.lines()
+            if line.kind in ("search", "trial", "generation") and line.payload.get("search") == cfg.identity
+        }
+        self.state = load_state(self.folder / "generation.json", cfg.identity, ledger) or State.fresh(
+            cfg.seed
+        )
+        self.done, self.planned = 0, 0
+
+    def run(self) -> SearchResult:
+        cfg, state = self.cfg, self.state
+        self._write("search", {"key": "search", "config": cfg.plain()})
+        while state.generation < cfg.generations:
+            self._generation()
+        kept = pareto.front([member.point for member in state.members])
+        members = [member.at(self.workdir) for member in state.members]
+        front = [members[i] for i in kept]
+        return SearchResult(
+            individuals=len(state.individuals),
+            trials=state.n_trials,
+            env_steps=state.env_steps,
+            front=front,
+            best=front[pareto.knee([member.point for member in front])],
+            members=members,
+            hypervolumes=list(state.hypervolumes),
+            ledger_head=self.ledger.head,
+        )
+
+    def _generation(self) -> None:
+        cfg, state = self.cfg, self.state
+        newborn = self._breed()
+        climbers = [max(1, math.ceil(cfg.trials / cfg.eta**rung)) for rung in range(len(cfg.rungs))]
+        elites = self._elites()
+        self.done, self.planned = 0, len(newborn) * (cfg.trials + sum(climbers[1:])) + len(elites)
+
+        n_before = len(state.members)
+        studies = [self._study(individual) for individual in newborn]
+        for _ in range(cfg.trials):
+            asked = [self._ask(individual, study) for individual, study in zip(newborn, studies)]
+            self._evaluate(newborn, asked, rung=0)
+            for trial, study in zip(asked, studies):
+                study.tell(trial.index, trial.value)
+        for rung in range(1, len(cfg.rungs)):
+            climbing = [
+                (individual, t) for individual in newborn for t in individual.best(rung - 1, climbers[rung])
+            ]
+            self._evaluate([individual for individual, _ in climbing], [t for _, t in climbing], rung=rung)
+        self._reevaluate(elites)
+
+        if not state.members:
+            raise ModelFault(
+                f"all {state.n_trials} trials of the first generation failed; their notes say why"
+            )
+        competing = state.population + list(range(n_before, len(state.members)))
+        chosen = pareto.survivors([state.members[i].point for i in competing], cfg.population)
+        state.population = [competing[i] for i in chosen]
+        self._close()
+
+    def _breed(self) -> list[Individual]:
+        """The individuals of this generation that nobody has tried before."""
+        cfg, state = self.cfg, self.state
+        seen = {individual.genome.hash for individual in state.individuals}
+        newborn: list[Individual] = []
+        for index in range(cfg.population):
+            genome, parents = self._child(index)
+            for _ in range(10):
+                if genome.hash not in seen:
+                    break
+                genome = mutate(genome, cfg.bounds, state.rng, cfg.mutation_rate)
+            if genome.hash in seen:
+                continue  # the cache answers: its members already compete
+            seen.add(genome.hash)
+            born = Individual(genome=genome, generation=state.generation, index=index, parents=parents)
+            newborn.append(born)
+        state.individuals += newborn
+        return newborn
+
+    def _child(self, index: int) -> tuple[Genome, tuple[int, ...]]:
+        cfg, state = self.cfg, self.state
+        if not state.population:
+            if index < len(cfg.founders):
+                return repair(cfg.founders[index], cfg.bounds), ()
+            return random_genome(cfg.bounds, state.rng), ()
+        ranks = pareto.ranks([state.members[i].point for i in state.population])
+        one, two = self._tournament(ranks), self._tournament(ranks)
+        first, second = state.members[one].genome, state.members[two].genome
+        if state.rng.random() < cfg.crossover_rate:
+            child, parents = crossover(first, second, cfg.bounds, state.rng), tuple(dict.fromkeys((one, two)))
+        else:
+            child, parents = first, (one,)
+        return mutate(child, cfg.bounds, state.rng, cfg.mutation_rate), parents
+
+    def _tournament(self, ranks: Sequence[tuple[int, float]]) -> int:
+        i, j = (int(k) for k in self.state.rng.integers(len(ranks), size=2))
+        return self.state.population[min(i, j, key=lambda k: ranks[k])]
+
+    def _elites(self) -> list[int]:
+        """Members of the front, those seen least often first."""
+        members = self.state.members
+        kept = pareto.front([member.point for member in members])
+        return sorted(kept, key=lambda i: (len(members[i].again), -members[i].point[0], i))[: self.cfg.elites]
+
+    def _study(self, individual: Individual) -> Study:
+        cfg = self.cfg
+        study = Study(
+            cfg.params,
+            sampler=cfg.sampler,
+            n_startup=cfg.n_startup,
+            storage=cfg.storage,
+            name=f"decot-{cfg.identity}-{individual.name}",
+        )
+        if cfg.enqueue:
+            for parent in individual.parents[: cfg.trials]:
+                study.enqueue(self.state.members[parent].params)
+        return study
+
+    def _ask(self, individual: Individual, study: Study) -> Trial:
+        place = (individual.generation, individual.index, len(individual.trials))
+        index, params = study.ask(self._seed(*place, 1))
+        trial = Trial(owner=individual.name, index=index, params=params, seed=self._seed(*place, 2))
+        individual.trials.append(trial)
+        return trial
+
+    def _evaluate(self, owners: Sequence[Individual], trials: Sequence[Trial], rung: int) -> None:
+        """Takes the trials to a rung; every result is written down and taken in, in order."""
+        tasks = {}
+        for owner, trial in zip(owners, trials):
+            budget, resume = self.cfg.rungs[rung], str(self.workdir / trial.folder) if trial.folder else ""
+            orders = Orders(budget=budget, resume_dir=resume, parents=self._inheritance(owner.parents))
+            tasks[f"{trial.name}-r{rung}"] = self._task(f"{trial.name}-r{rung}", owner.genome, trial, orders)
+        for (key, evaluation), owner, trial in zip(self._results(tasks, "trial"), owners, trials):
+            trial.rung, trial.value = rung, None if evaluation.is_failed else evaluation.proxy
+            trial.folder = f"{self.cfg.identity}/trials/{key}"
+            if self.cfg.rungs[rung] == 1.0 and not evaluation.is_failed:
+                self.state.members.append(
+                    Member(
+                        key=key,
+                        genome=owner.genome,
+                        params=trial.params,
+                        seed=trial.seed,
+                        generation=owner.generation,
+                        individual=owner.name,
+                        evaluation=evaluation,
+                        parents=tuple(self.state.members[i].key for i in owner.parents),
+                        inherited=tuple(self.state.members[i].artefact for i in owner.parents),
+                    )
+                )
+
+    def _reevaluate(self, elites: Sequence[int]) -> None:
+        """The same member from the same start with another seed; its fitness becomes the mean."""
+        tasks = {}
+        for i in elites:
+            member = self.state.members[i]
+            n = len(member.again) + 1
+            seed = self._seed(*_words(member.key), 2 + n)
+            orders = Orders(parents=self._folders(member.inherited) if self.cfg.inherit else ())
+            trial = Trial(owner=member.individual, index=0, params=member.params, seed=seed)
+            tasks[f"{member.key}-a{n}"] = self._task(f"{member.key}-a{n}", member.genome, trial, orders)
+        for (_, evaluation), i in zip(self._results(tasks, "again"), elites):
+            member, point = self.state.members[i], (evaluation.profit, evaluation.explanation)
+            self.state.members[i] = replace(member, again=(*member.again, point))
+
+    def _task(self, key: str, genome: Genome, trial: Trial, orders: Orders) -> Task:
+        folder = str(self.folder / "trials" / key)
+        return Task(genome=genome, params=trial.params, seed=trial.seed, trial_dir=folder, orders=orders)
+
+    def _inheritance(self, parents: Sequence[int]) -> tuple[str, ...]:
+        if not self.cfg.inherit:
+            return ()
+        return self._folders([self.state.members[i].artefact for i in parents])
+
+    def _folders(self, artefacts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(str(self.workdir / artefact) for artefact in artefacts if artefact)
+
+    def _results(self, tasks: Mapping[str, Task], role: str) -> Iterator[tuple[str, Evaluation]]:
+        """Every task's evaluation in order: read from the ledger where it is written, run where it is not."""
+        missing = [task for key, task in tasks.items() if key not in self.written]
+        fresh = iter(self.runner(self.call, missing) if missing else ())
+        for key, task in tasks.items():
+            known = self.written.get(key)
+            found = known.get("evaluation", {}) if known else self._relative(next(fresh)).to_json()
+            self._write("trial", _trial_payload(key, role, task, found))
+            evaluation = Evaluation(**self.written[key]["evaluation"])
+            self.state.n_trials += 1
+            self.state.env_steps += evaluation.env_steps
+            yield key, evaluation
+            self._tick()
+
+    def _relative(self, evaluation: Evaluation) -> Evaluation:
+        """The ledger must not depend on where the working directory lies."""
+        path = Path(evaluation.artefact)
+        if not evaluation.artefact or not path.resolve().is_relative_to(self.workdir):
+            return evaluation
+        return replace(evaluation, artefact=str(path.resolve().relative_to(self.workdir)))
+
+    def _close(self) -> None:
+        state, points = self.state, [member.point for member in self.state.members]
+        state.hypervolumes.append(pareto.hypervolume(points, self.cfg.reference))
+        front = [state.members[i] for i in pareto.front(points)]
+        payload = {
+            "key": f"g{state.generation:03d}",
+            "generation": state.generation,
+            "population": [state.members[i].key for i in state.population],
+            "front": [{"key": m.key, "profit": m.point[0], "explanation": m.point[1]} for m in front],
+            "hypervolume": state.hypervolumes[-1],
+            "individuals": len(state.individuals),
+            "trials": state.n_trials,
+            "env_steps": state.env_steps,
+        }
+        was_written = payload["key"] in self.written
+        self._write("generation", payload)
+        state.generation += 1
+        if not was_written:
+            save_state(self.folder / "generation.json", state, self.cfg.identity, self.ledger)
+
+    def _write(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """One line; a line that is already there must say the same."""
+        line = json.loads(json.dumps({"search": self.cfg.identity, **payload}))
+        key = line["key"]
+        if key not in self.written:
+            self.ledger.append(kind, line)
+            self.written[key] = line
+        elif json.dumps(self.written[key], sort_keys=True) != json.dumps(line, sort_keys=True):
+            raise LedgerBroken(
+                f"{self.ledger.path.name}: the line {key} of search {self.cfg.identity} is not what this search "
+                "would write: the code or the fitness has changed; give the config another `subject`"
+            )
+
+    def _tick(self) -> None:
+        self.done += 1
+        if self.on_progress is None:
+            return
+        state = self.state
+        self.on_progress(
+            Progress(
+                generation=state.generation,
+                generations=self.cfg.generations,
+                trials=self.done,
+                trials_planned=self.planned,
+                total_trials=state.n_trials,
+                env_steps=state.env_steps,
+                hypervolume=state.hypervolumes[-1] if state.hypervolumes else 0.0,
+                best_profit=max((member.point[0] for member in state.members), default=0.0),
+            )
+        )
+
+    def _seed(self, *words: int) -> int:
+        """A seed of its own for every place in the search."""
+        return int(np.random.SeedSequence([self.cfg.seed, *words]).generate_state(1)[0] >> 1)
+
+
+def _trial_payload(key: str, role: str, task: Task, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "key": key,
+        "role": role,
+        "genome": task.genome.to_json(),
+        "genome_hash": task.genome.hash,
+        "params": task.params,
+        "seed": task.seed,
+        "budget": task.orders.budget,
+        "evaluation": dict(evaluation),
+    }
+
+
+def _words(key: str) -> tuple[int, int, int]:
+    """(generation, individual, trial) of a trial's key, such as g003-i02-t01-r0."""
+    g, i, t, *_ = key.split("-")
+    return int(g[1:]), int(i[1:]), int(t[1:])

@@ -1,0 +1,133 @@
+"""The search inside one individual: an Optuna study asked and told by one coordinator. Knows hyper-parameters and
+one number to maximise; knows no genome.
+
+Reproducible by construction: every ask brings its own seed, values are told in index order, and a study is rebuilt by
+adding its trials again (Optuna cannot resume a trial, and is not reproducible with `n_jobs > 1`). A database, when one
+is named, is a mirror for dashboards and never read.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from decot.errors import ConfigError
+from decot.evolve.trial import Params
+
+SAMPLERS = ("tpe", "random", "gp")
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+logging.getLogger("optuna").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """One hyper-parameter: a range, or a set of words."""
+
+    name: str
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    choices: tuple[str, ...] = ()
+
+    def distribution(self) -> optuna.distributions.BaseDistribution:
+        if self.choices:
+            return optuna.distributions.CategoricalDistribution(self.choices)
+        return optuna.distributions.FloatDistribution(self.low, self.high, log=self.log)
+
+
+DEFAULT_PARAMS = (
+    Param(name="learning_rate", low=3e-4, high=1e-2, log=True),
+    Param(name="clip", low=0.1, high=0.3),
+    Param(name="entropy", low=1e-4, high=3e-2, log=True),
+    Param(name="discount_gap", low=1e-3, high=1e-1, log=True),  # gamma = 1 − gap
+    Param(name="gae_lambda", low=0.8, high=0.99),
+    Param(name="aux_weight", low=0.1, high=3.0, log=True),
+    Param(name="cost_anneal", low=0.3, high=0.8),
+)
+"""gamma is searched as its distance from one, where it is felt"""
+
+
+class Study:
+    """Seeded ask/tell over one individual's parameters; larger values are better.
+
+    Args:
+        sampler: one of `SAMPLERS`.
+        n_startup: asks drawn at random before the sampler models anything.
+        storage: database URL to mirror into, or empty for memory only.
+        name: name of the study there; a study of that name is replaced.
+    """
+
+    def __init__(
+        self,
+        params: Sequence[Param],
+        *,
+        sampler: str = "tpe",
+        n_startup: int = 3,
+        storage: str = "",
+        name: str = "",
+    ) -> None:
+        if sampler not in SAMPLERS:
+            raise ConfigError([f"sampler {sampler!r}: one of {', '.join(SAMPLERS)}"])
+        self._distributions = {param.name: param.distribution() for param in params}
+        self._sampler, self._n_startup = sampler, n_startup
+        self._study = optuna.create_study(direction="maximize", sampler=self._seeded(0))
+        self._mirror = _mirror(storage, name)
+
+    def ask(self, seed: int) -> tuple[int, Params]:
+        """The next point to try: its index and parameters. Same trials so far and same seed, same answer."""
+        self._study.sampler = self._seeded(seed)
+        trial = self._study.ask(self._distributions)
+        return trial.number, dict(trial.params)
+
+    def tell(self, index: int, value: float | None) -> None:
+        """The value of an asked point; None for a failed trial, which is no evidence."""
+        state = optuna.trial.TrialState.FAIL if value is None else None
+        self._study.tell(index, value, state=state)
+        self._reflect(self._study.trials[index])
+
+    def add(self, params: Params, value: float | None) -> None:
+        """A point tried elsewhere or before: a rebuilt trial, or a parent's."""
+        state = optuna.trial.TrialState.COMPLETE if value is not None else optuna.trial.TrialState.FAIL
+        trial = optuna.trial.create_trial(
+            params=dict(params), distributions=self._distributions, value=value, state=state
+        )
+        self._study.add_trial(trial)
+        self._reflect(trial)
+
+    def enqueue(self, params: Params) -> None:
+        """The next ask answers these parameters."""
+        self._study.enqueue_trial(dict(params))
+
+    @property
+    def n_trials(self) -> int:
+        return len(self._study.get_trials(deepcopy=False))
+
+    def _seeded(self, seed: int) -> optuna.samplers.BaseSampler:
+        if self._sampler == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if self._sampler == "gp":
+                return optuna.samplers.GPSampler(
+                    seed=seed, n_startup_trials=self._n_startup, deterministic_objective=False
+                )
+            return optuna.samplers.TPESampler(
+                seed=seed, n_startup_trials=self._n_startup, multivariate=True, n_ei_candidates=24
+            )
+
+    def _reflect(self, trial: Any) -> None:
+        if self._mirror is not None and trial.state.is_finished():
+            self._mirror.add_trial(trial)
+
+
+def _mirror(storage: str, name: str) -> optuna.Study | None:
+    if not storage:
+        return None
+    if name in optuna.get_all_study_names(storage):
+        optuna.delete_study(study_name=name, storage=storage)
+    return optuna.create_study(study_name=name, storage=storage, direction="maximize")

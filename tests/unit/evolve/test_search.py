@@ -1,0 +1,184 @@
+"""A search is a function of its seed: stopped anywhere, it ends the same."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from decot.errors import ConfigError, LedgerBroken, ModelFault
+from decot.evolve.genome import Genome
+from decot.evolve.ledger import Ledger
+from decot.evolve.search import SearchConfig, search
+from decot.evolve.trial import Evaluation, read_orders
+
+CFG = SearchConfig(generations=3, population=4, trials=3, rungs=(0.5, 1.0), subject="unit")
+
+
+def fitness(genome, params, seed, trial_dir):
+    """Cheap: wide filters earn, many questions explain, and the learning rate has an optimum."""
+    orders = read_orders(trial_dir)
+    luck = (seed % 1000) / 1e4
+    profit = genome.conv_filters / 64 - abs(params["learning_rate"] - 3e-3) * 50 + luck
+    Path(trial_dir, "model.json").write_text(json.dumps({"budget": orders.budget}))
+    return Evaluation(
+        profit=profit * orders.budget,
+        explanation=len(genome.questions) / 9 - genome.conv_filters / 200,
+        proxy=profit,
+        period_pnl=[profit, profit + 1.0, luck],
+        env_steps=int(100 * orders.budget),
+        artefact=trial_dir,
+        notes={"parents": len(orders.parents), "resumed": bool(orders.resume_dir)},
+    )
+
+
+def run(folder, cfg=CFG, fit=fitness, **more):
+    return search(fit, cfg, Ledger(folder / "ledger.jsonl", fsync=False), folder / "work", **more)
+
+
+def told(result):
+    return [(m.key, m.genome, m.params, m.point, m.again) for m in result.front], result.ledger_head
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("whole"))
+
+
+def test_the_same_seed_is_the_same_search(whole, tmp_path):
+    """Front and ledger head are equal in two folders; another seed differs."""
+    assert told(run(tmp_path / "again")) == told(whole)
+    assert told(run(tmp_path / "other", replace(CFG, seed=8))) != told(whole)
+
+
+def test_every_evaluation_is_in_the_ledger(whole, tmp_path):
+    """Trials of both rungs and the elites' repetitions are counted, and the counts agree."""
+    result = run(tmp_path)
+    summary = Ledger.verify(tmp_path / "ledger.jsonl")
+    roles = [line.payload["role"] for line in Ledger(tmp_path / "ledger.jsonl").lines("trial")]
+    assert summary.n_trials == result.trials == len(summary.sharpes)
+    assert summary.kinds["generation"] == 3
+    assert roles.count("again") == 2  # one elite in each generation after the first
+    assert result.individuals <= 12
+    assert result.trials == result.individuals * (3 + 1) + 2
+    assert result.front[0].artefact.startswith(str(tmp_path.resolve()))
+
+
+@pytest.mark.parametrize("n_lines", [1, 2, 7, 17, 18, 19, 30])
+@pytest.mark.parametrize("with_checkpoint", [True, False])
+def test_an_interrupted_search_resumes_to_the_same_end(whole, tmp_path, n_lines, with_checkpoint):
+    """Stopped after any number of lines, with its checkpoint or with the ledger alone: same front, same head, and no
+    trial is run twice."""
+    calls = []
+
+    def stopping(genome, params, seed, trial_dir):
+        calls.append(trial_dir)
+        if len(calls) == n_lines:
+            raise KeyboardInterrupt
+        return fitness(genome, params, seed, trial_dir)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, fit=stopping)
+    if not with_checkpoint:
+        for path in (tmp_path / "work").glob("*/generation.json"):
+            path.unlink()
+    n_lines = 10_000
+    assert told(run(tmp_path, fit=stopping)) == told(whole)
+    assert len(calls) == whole.trials + 1
+    assert len(set(calls)) == whole.trials
+
+
+def test_a_finished_search_is_read_not_run(tmp_path, whole):
+    """Called again it answers from the ledger; asked for more generations it goes on."""
+    run(tmp_path)
+
+    def forbidden(*args):
+        raise AssertionError("nothing is left to run")
+
+    assert told(run(tmp_path, fit=forbidden)) == told(whole)
+    longer = run(tmp_path, replace(CFG, generations=4))
+    assert longer.hypervolumes[:3] == whole.hypervolumes
+    assert len(longer.hypervolumes) == 4
+
+
+def test_children_inherit_and_enqueue_only_when_told(tmp_path):
+    """Parents' artefacts and best parameters reach the children, and each can be switched off."""
+    run(tmp_path / "on")
+    lines = Ledger(tmp_path / "on/ledger.jsonl").lines("trial")
+    children = [line.payload for line in lines if line.payload["key"].startswith("g001")]
+    assert all(c["evaluation"]["notes"]["parents"] > 0 for c in children)
+    parents = [line.payload["params"] for line in lines if line.payload["key"].startswith("g000")]
+    assert children[0]["params"] in parents
+
+    run(tmp_path / "off", replace(CFG, inherit=False, enqueue=False))
+    lines = Ledger(tmp_path / "off/ledger.jsonl").lines("trial")
+    children = [line.payload for line in lines if line.payload["key"].startswith("g001")]
+    assert all(c["evaluation"]["notes"]["parents"] == 0 for c in children if c["role"] == "trial")
+    parents = [line.payload["params"] for line in lines if line.payload["key"].startswith("g000")]
+    assert not any(c["params"] in parents for c in children if c["role"] == "trial")
+
+
+def test_only_the_best_by_proxy_climb_and_from_their_checkpoint(tmp_path):
+    """One trial of three reaches the full budget, told where to continue, and it is the best of the rung."""
+    run(tmp_path, replace(CFG, generations=1))
+    lines = [line.payload for line in Ledger(tmp_path / "ledger.jsonl").lines("trial")]
+    low = [p for p in lines if p["key"].startswith("g000-i00") and p["key"].endswith("r0")]
+    high = [p for p in lines if p["key"].startswith("g000-i00") and p["key"].endswith("r1")]
+    assert (len(low), len(high)) == (3, 1)
+    assert high[0]["evaluation"]["notes"]["resumed"]
+    best = max(low, key=lambda p: p["evaluation"]["proxy"])
+    assert high[0]["params"] == best["params"]
+
+
+def test_a_failed_model_is_a_counted_trial_and_never_in_the_front(tmp_path):
+    """A ModelFault is written down and the search goes on; when all fail it says so."""
+
+    def shaky(genome, params, seed, trial_dir):
+        if genome.algorithm == "grpo":
+            raise ModelFault("loss is not finite")
+        return fitness(genome, params, seed, trial_dir)
+
+    result = run(tmp_path / "some", replace(CFG, population=6, generations=1), fit=shaky)
+    assert all(m.genome.algorithm != "grpo" for m in result.members)
+    assert Ledger.verify(tmp_path / "some/ledger.jsonl").n_trials == result.trials
+
+    def broken(*args):
+        raise ModelFault("no")
+
+    with pytest.raises(ModelFault, match="all 12 trials"):
+        run(tmp_path / "all", fit=broken)
+
+
+def test_a_changed_past_is_refused(tmp_path):
+    """A ledger whose trials are not what this search would have asked stops it; so does a bad config."""
+    run(tmp_path, replace(CFG, generations=1))
+    other = tmp_path / "other"
+    forged = Ledger(other / "ledger.jsonl", fsync=False)
+    for line in Ledger(tmp_path / "ledger.jsonl").lines():
+        seed = {"seed": 1} if line.kind == "trial" else {}
+        forged.append(line.kind, {**line.payload, **seed})
+    with pytest.raises(LedgerBroken, match="is not what this search would write"):
+        run(other, CFG)
+    with pytest.raises(ConfigError, match="(?s)population 0.*rungs"):
+        SearchConfig(population=0, rungs=(0.5,))
+
+
+def test_founders_come_first_and_progress_is_counted(tmp_path):
+    """A given genome opens the search, and the progress reaches its plan in every generation."""
+    seen = []
+    cfg = replace(CFG, founders=(Genome(conv_filters=48, questions=("flow", "outlook", "risk")),))
+    run(tmp_path, cfg, on_progress=seen.append)
+    first = Ledger(tmp_path / "ledger.jsonl").lines("trial")[0].payload["genome"]
+    assert first["conv_filters"] == 48
+    ends = [p for p, q in zip(seen, [*seen[1:], None]) if q is None or q.generation != p.generation]
+    assert [p.trials for p in ends] == [p.trials_planned for p in ends]
+    assert seen[-1].total_trials == len(seen)
+
+
+def test_the_working_directory_may_move(tmp_path, whole):
+    """Ledger and checkpoint name no absolute path: a search moved elsewhere goes on there."""
+    run(tmp_path / "a", replace(CFG, generations=2))
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    result = run(tmp_path / "b")
+    assert told(result) == told(whole)
