@@ -1,0 +1,157 @@
+"""Where agents live and how far they have come: candidate → certified → paper → live → retired. Knows folders and hashes.
+
+A local folder, content-addressed: `objects/DIGEST/` holds the artefact, `records/DIGEST.json` its history. A stage change is
+one atomic write. W&B may mirror it; this is the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from decot.errors import RegistryRefused
+from decot.gate.certificate import Certificate, digest_folder, verify
+
+STAGES = ("candidate", "certified", "paper", "live", "retired")
+_ALLOWED = {
+    "candidate": ("certified", "retired"),
+    "certified": ("paper", "retired"),
+    "paper": ("live", "retired"),
+    "live": ("retired",),
+    "retired": (),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One agent in the registry."""
+
+    digest: str
+    stage: str
+    folder: Path
+    """the stored artefact; read it, never write it"""
+    history: tuple[dict[str, Any], ...]
+    """stage changes, oldest first: stage, at, why, certificate"""
+
+
+class Registry:
+    """The registry under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._objects, self._records = root / "objects", root / "records"
+        self.certificates = root / "certificates"
+        for folder in (self._objects, self._records, self.certificates):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, artefact: Path, *, now: datetime, note: str = "") -> Entry:
+        """Store a copy of an artefact folder as a candidate; the same bytes twice are the same entry."""
+        digest = digest_folder(artefact)
+        if (self._records / f"{digest}.json").exists():
+            return self.get(digest)
+        target = self._objects / digest
+        if not target.exists():
+            beside = Path(tempfile.mkdtemp(prefix=".new-", dir=self._objects))
+            shutil.copytree(artefact, beside / "files")
+            if digest_folder(beside / "files") != digest:
+                shutil.rmtree(beside)
+                raise RegistryRefused(
+                    f"{artefact.name}: changed while it was copied; stop its writer and add it again"
+                )
+            (beside / "files").replace(target)
+            beside.rmdir()
+        self._write(digest, [_event("candidate", now, note, None)])
+        return self.get(digest)
+
+    def get(self, digest: str) -> Entry:
+        """The entry of that digest (or of an unambiguous beginning of it)."""
+        found = [path.stem for path in self._records.glob(f"{digest}*.json")]
+        if len(found) != 1:
+            raise RegistryRefused(f"{len(found)} agents begin with {digest!r}; `decot gate list` shows them")
+        history = json.loads((self._records / f"{found[0]}.json").read_text())
+        return Entry(
+            digest=found[0],
+            stage=history[-1]["stage"],
+            folder=self._objects / found[0],
+            history=tuple(history),
+        )
+
+    def entries(self, stage: str | None = None) -> list[Entry]:
+        """All entries (of one stage), oldest first."""
+        found = [self.get(path.stem) for path in sorted(self._records.glob("*.json"))]
+        found.sort(key=lambda entry: (entry.history[0]["at"], entry.digest))
+        return [entry for entry in found if stage in (None, entry.stage)]
+
+    def certificate_of(self, digest: str, stage: str = "paper") -> Path:
+        """Where the certificate of an entry is kept."""
+        return self.certificates / f"{self.get(digest).digest}.{stage}.json"
+
+    def promote(
+        self,
+        digest: str,
+        stage: str,
+        *,
+        now: datetime,
+        why: str,
+        trusted: Sequence[Ed25519PublicKey] = (),
+        revocations: Path | None = None,
+    ) -> Entry:
+        """One stage on. Everything past candidate needs its certificate, verified here; retiring needs none.
+
+        Raises:
+            RegistryRefused: a stage was skipped or does not exist.
+            CertificateRefused: the certificate does not hold.
+        """
+        entry = self.get(digest)
+        if stage not in STAGES:
+            raise RegistryRefused(f"stage {stage!r} is none of {', '.join(STAGES)}")
+        if stage not in _ALLOWED[entry.stage]:
+            allowed = " or ".join(_ALLOWED[entry.stage]) or "nothing"
+            raise RegistryRefused(
+                f"{entry.digest[:12]} is {entry.stage}; from there it can become {allowed}, not {stage}"
+            )
+        certificate: Certificate | None = None
+        if stage != "retired":
+            wanted = "live" if stage == "live" else "paper"
+            certificate = verify(
+                self.certificate_of(entry.digest, wanted),
+                entry.folder,
+                trusted=trusted,
+                now=now,
+                stage=wanted,
+                revocations=revocations,
+            )
+        self._write(entry.digest, [*entry.history, _event(stage, now, why, certificate)])
+        return self.get(entry.digest)
+
+    def champion(self) -> Entry | None:
+        """The agent that has come furthest and is not retired; the newest of several."""
+        alive = [entry for entry in self.entries() if entry.stage not in ("retired", "candidate")]
+        return max(alive, key=lambda e: (STAGES.index(e.stage), e.history[-1]["at"]), default=None)
+
+    def _write(self, digest: str, history: Sequence[Mapping[str, Any]]) -> None:
+        target = self._records / f"{digest}.json"
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        with beside.open("w") as file:
+            json.dump(list(history), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+
+
+def _event(stage: str, now: datetime, why: str, certificate: Certificate | None) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "at": now.isoformat(),
+        "why": why,
+        "certificate": certificate.serial if certificate else None,
+    }
