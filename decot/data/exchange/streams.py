@@ -1,0 +1,287 @@
+"""The market's WebSocket side: who listens to what, each frame as it goes out, and what the weather does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter, defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from decot import clock
+from decot.data.exchange.answers import INTERVALS, Clerk
+from decot.data.exchange.faults import Weather, garble
+from decot.data.exchange.feed import BOOK, DEPTH, SECOND, SECOND_US, TRADE, Feed, text
+
+SEND_S = 5.0
+
+
+@dataclass(eq=False)
+class Socket:
+    """One open market connection."""
+
+    ws: web.WebSocketResponse
+    transport: asyncio.BaseTransport | None
+    combined: bool
+    streams: set[str] = field(default_factory=set)
+    silent_until: float = 0.0
+    held: list[tuple[int, str]] = field(default_factory=list)
+    """frames held back: (how many frames of theirs still go first, frame)"""
+
+    def cut(self) -> None:
+        """As if the cable were pulled: no close frame."""
+        self.streams.clear()
+        if self.transport is not None and hasattr(self.transport, "abort"):
+            self.transport.abort()
+
+
+class Streams:
+    """Public streams: trade, aggTrade, bookTicker, depth, kline_*, miniTicker, ticker."""
+
+    def __init__(self, clerk: Clerk, weather: Weather, *, book_time: bool, wait_streams: int) -> None:
+        self.clerk, self.weather, self.book_time, self.wait_streams = clerk, weather, book_time, wait_streams
+        self.sockets: list[Socket] = []
+        self.sent: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self._numbers: Counter[str] = Counter()
+        self._subscribed: set[str] = set()
+        self._by_stream: defaultdict[str, list[Socket]] = defaultdict(list)
+        self._depth_from: dict[str, int] = {}
+        self._slow_depth: dict[str, tuple[int, int]] = {}
+        self._rng = random.Random(weather.faults.seed ^ 0x6A5B)
+
+    # ---- listening -----------------------------------------------------------------------------------
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """One connection, from its first SUBSCRIBE to its end."""
+        ws = web.WebSocketResponse(compress=False, autoping=True)
+        await ws.prepare(request)
+        named = request.query.get("streams", "") or request.match_info.get("names", "")
+        socket = Socket(ws, request.transport, combined="streams" in request.query)
+        self.sockets.append(socket)
+        self._join(socket, {name for name in named.split("/") if "@" in name})
+        try:
+            async for message in ws:
+                if message.type is WSMsgType.TEXT:
+                    await self._answer(socket, message.data)
+        finally:
+            self._leave(socket, set(socket.streams))
+            self.sockets.remove(socket)
+        return ws
+
+    async def _answer(self, socket: Socket, line: str) -> None:
+        try:
+            ask = json.loads(line)
+            method, names, number = ask["method"], ask.get("params") or [], ask.get("id")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            await socket.ws.send_str('{"error":{"code":3,"msg":"Invalid JSON or missing method"},"id":null}')
+            return
+        reply: dict[str, Any] = {"result": None, "id": number}
+        if method == "SUBSCRIBE":
+            await socket.ws.send_str(json.dumps(reply))
+            self._join(socket, set(names))
+            return
+        if method == "UNSUBSCRIBE":
+            self._leave(socket, set(names))
+        elif method == "LIST_SUBSCRIPTIONS":
+            reply["result"] = sorted(socket.streams)
+        else:
+            reply = {"error": {"code": 2, "msg": f"Invalid request: unknown method {method}"}, "id": number}
+        await socket.ws.send_str(json.dumps(reply))
+
+    def _join(self, socket: Socket, names: set[str]) -> None:
+        for name in names - socket.streams:
+            socket.streams.add(name)
+            self._by_stream[name].append(socket)
+        self._subscribed |= names
+        if names and len(self._subscribed) >= self.wait_streams:
+            self.clerk.replay.started.set()
+
+    def _leave(self, socket: Socket, names: set[str]) -> None:
+        for name in names:
+            if socket in self._by_stream[name]:
+                self._by_stream[name].remove(socket)
+        socket.streams -= names
+
+    # ---- speaking ------------------------------------------------------------------------------------
+
+    async def on_event(self, feed: Feed, kind: int, index: int, when: int) -> None:
+        """Say what an event of the tape means on every stream somebody follows."""
+        low, replay = feed.wire.lower(), self.clerk.replay
+        if kind == TRADE:
+            ms = replay.stamp_ms(int(feed.trade_ts[index]))
+            if self._by_stream.get(f"{low}@trade"):
+                await self._say(f"{low}@trade", index, feed.trade_frame(index, ms))
+            is_last = index + 1 == len(feed.price) or feed.agg_of[index + 1] != feed.agg_of[index]
+            if is_last and self._by_stream.get(f"{low}@aggTrade"):
+                agg = feed.agg_json(int(feed.agg_of[index]), index + 1, ms)
+                frame = json.dumps({"e": "aggTrade", "E": ms, "s": feed.wire, **agg}, separators=(",", ":"))
+                await self._say(f"{low}@aggTrade", int(feed.agg_of[index]), frame)
+        elif kind == BOOK:
+            if self._by_stream.get(f"{low}@bookTicker"):
+                ms = replay.stamp_ms(int(feed.book_ts[index]))
+                await self._say(
+                    f"{low}@bookTicker", index, feed.book_frame(index, ms, with_time=self.book_time)
+                )
+        elif kind == DEPTH:
+            await self._on_depth(feed, low, index)
+        elif kind == SECOND:
+            await self._on_second(feed, low, index)
+
+    async def _on_depth(self, feed: Feed, low: str, row: int) -> None:
+        before, self._depth_from[low] = self._depth_from.get(low, 0), row
+        if self._by_stream.get(f"{low}@depth@100ms"):
+            await self._say(f"{low}@depth@100ms", row, self._diff(feed, before, row))
+        if self._by_stream.get(f"{low}@depth"):
+            begin, second = self._slow_depth.get(low, (before, -1))
+            now = int(feed.book_at[row]) // SECOND_US
+            if now != second:
+                await self._say(f"{low}@depth", row, self._diff(feed, begin, row))
+                self._slow_depth[low] = (row, now)
+        for levels in (5, 10, 20):
+            for name in (f"{low}@depth{levels}", f"{low}@depth{levels}@100ms"):
+                if self._by_stream.get(name):
+                    bids, asks = feed.levels(row)
+                    sides = {"bids": list(bids.items())[:levels], "asks": list(asks.items())[:levels]}
+                    await self._say(name, row, json.dumps({"lastUpdateId": int(feed.update[row]), **sides}))
+
+    def _diff(self, feed: Feed, before: int, row: int) -> str:
+        old, new = feed.levels(before), feed.levels(row)
+        sides = [
+            [[p, q] for p, q in now.items() if was.get(p) != q]
+            + [[p, "0.00000000"] for p in was if p not in now]
+            for was, now in zip(old, new)
+        ]
+        frame = {
+            "e": "depthUpdate",
+            "E": self.clerk.replay.stamp_ms(int(feed.book_ts[row])),
+            "s": feed.wire,
+            "U": int(feed.update[before]) + 1,
+            "u": int(feed.update[row]),
+            "b": sides[0],
+            "a": sides[1],
+        }
+        return json.dumps(frame, separators=(",", ":"))
+
+    async def _on_second(self, feed: Feed, low: str, when: int) -> None:
+        second = when // SECOND_US
+        for name in [n for n, who in self._by_stream.items() if who and n.startswith(f"{low}@kline_")]:
+            interval = name.rsplit("_", 1)[1]
+            if interval in INTERVALS:
+                await self._say_candle(feed, name, interval, when, second)
+        for name, event in ((f"{low}@miniTicker", "24hrMiniTicker"), (f"{low}@ticker", "24hrTicker")):
+            if self._by_stream.get(name):
+                await self._say(name, second, self._ticker(feed, event))
+
+    async def _say_candle(self, feed: Feed, name: str, interval: str, when: int, second: int) -> None:
+        step = INTERVALS[interval] * SECOND_US
+        opened = (when - 1) // step * step
+        until = self.clerk.replay.traded[feed.wire]
+        rows = feed.candles(step, until, opened, opened, 1)
+        if not rows:
+            return
+        _, o, h, low, c, volume, quote, count, taker = rows[0]
+        stamp = self.clerk.replay.stamp_ms
+        candle = {
+            "t": stamp(opened),
+            "T": stamp(opened + step) - 1,
+            "s": feed.wire,
+            "i": interval,
+            "f": -1,
+            "L": int(feed.trade_ids[until - 1]),
+            **dict(zip("ohlc", map(text, (o, h, low, c)))),
+            "v": f"{volume:.8f}",
+            "n": int(count),
+            "x": when == opened + step,
+            "q": f"{quote:.8f}",
+            "V": f"{taker:.8f}",
+            "Q": "0",
+            "B": "0",
+        }
+        frame = {"e": "kline", "E": stamp(when), "s": feed.wire, "k": candle}
+        await self._say(name, second, json.dumps(frame, separators=(",", ":")))
+
+    def _ticker(self, feed: Feed, event: str) -> str:
+        day = self.clerk.ticker({"symbol": feed.wire})
+        names = {
+            "c": "lastPrice",
+            "o": "openPrice",
+            "h": "highPrice",
+            "l": "lowPrice",
+            "v": "volume",
+            "q": "quoteVolume",
+            "b": "bidPrice",
+            "B": "bidQty",
+            "a": "askPrice",
+            "A": "askQty",
+            "p": "priceChange",
+            "P": "priceChangePercent",
+            "w": "weightedAvgPrice",
+            "C": "closeTime",
+            "O": "openTime",
+            "n": "count",
+        }
+        short = "coqhlv" if event == "24hrMiniTicker" else names
+        return json.dumps(
+            {"e": event, "E": self.clerk.replay.market_ms(), "s": feed.wire}
+            | {k: day[names[k]] for k in short}
+        )
+
+    async def _say(self, stream: str, number: int, frame: str) -> None:
+        """Send one frame to everyone on its stream, through the weather."""
+        hit = self.weather.frame(stream, number)
+        self.sent[stream] += 1
+        for socket in list(self._by_stream[stream]):
+            await self._pass(socket, stream, frame, hit)
+
+    async def _pass(self, socket: Socket, stream: str, frame: str, hit: dict[str, float]) -> None:
+        now = clock.stopwatch()
+        if "stall" in hit:
+            socket.silent_until = now + self.weather.faults.stall_s
+        if "gap" in hit:
+            self._numbers[stream] = self.weather.faults.gap_frames
+        if "disconnect" in hit:
+            self.lost[stream] += 1
+            for name in list(socket.streams):
+                self._by_stream[name].remove(socket)
+            socket.cut()
+            return
+        if self._numbers[stream] > 0:
+            self._numbers[stream] -= 1
+            self.lost[stream] += 1
+            return
+        if "drop" in hit or now < socket.silent_until:
+            self.lost[stream] += 1
+            return
+        if "garbage" in hit:
+            await self._send(socket, garble(frame, self._rng))
+        line = f'{{"stream":"{stream}","data":{frame}}}' if socket.combined else frame
+        if "reorder" in hit:
+            socket.held.append((1 + int(hit["reorder"] * 3), line))
+            return
+        await self._send(socket, line)
+        if "dup" in hit:
+            await self._send(socket, line)
+        if socket.held:
+            waiting = [(left - 1, late) for left, late in socket.held]
+            socket.held = [(left, late) for left, late in waiting if left > 0]
+            for left, late in waiting:
+                if left <= 0:
+                    await self._send(socket, late)
+
+    async def _send(self, socket: Socket, line: str | bytes) -> None:
+        if socket.ws.closed:
+            return
+        with suppress(ConnectionError, asyncio.TimeoutError, RuntimeError):
+            send = socket.ws.send_bytes(line) if isinstance(line, bytes) else socket.ws.send_str(line)
+            await asyncio.wait_for(send, SEND_S) if _is_full(socket) else await send
+
+
+def _is_full(socket: Socket) -> bool:
+    transport = socket.transport
+    size = getattr(transport, "get_write_buffer_size", None)
+    return bool(size and size() > 1 << 16)
