@@ -48,8 +48,9 @@ def _money_steps(tape: Tape, rules: VenueRules) -> Steps:
     rows[:n] = tape.fill_index[:n]
     mid, at = tape.mid, rows[:-1]
     half, fee = (tape.ask - tape.bid) / 2, rules.taker_bps * 1e-4
+    paid = np.r_[0.0, np.cumsum(tape.funding * mid if rules.kind == "perp" else np.zeros(len(tape)))]
     return Steps(
-        ret_bps=mid[rows[1:]] - mid[at],
+        ret_bps=mid[rows[1:]] - mid[at] - (paid[rows[1:] + 1] - paid[at + 1]),
         cost_buy_bps=half[at] + tape.ask[at] * fee,
         cost_sell_bps=half[at] + tape.bid[at] * fee,
         n_tradable=n,

@@ -10,12 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 
-from decot.errors import ConfigError, MarketFault
-from decot.market.orders import NO_PRICE, OK, REASONS, TOO_SMALL, match, size_lots, validate_order
-from decot.market.rules import KIND, LIQUIDATION, LOT, MAINTENANCE, SPOT, TAKER, VenueRules
+from decot.errors import MarketFault
+from decot.market.account import (
+    CASH,
+    DUST,
+    FILL_WIDTH,
+    FUNDED,
+    N_FILLS,
+    N_STATE,
+    N_TRADES,
+    RUINED,
+    TRADE_WIDTH,
+    Account,
+)
+from decot.market.orders import REASONS
+from decot.market.rules import VenueRules
 from decot.market.tape import Tape
+from decot.market.walk import walk_one
+
+__all__ = ["FILL", "TRADE", "Account", "Run", "check_fit", "checked_targets", "simulate"]
 
 FILL = np.dtype(
     [
@@ -48,50 +62,6 @@ TRADE = np.dtype(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """How much there is and how an entry is sized."""
-
-    capital_usdt: float = 19.0
-    leverage: float = 1.0
-    """notional of an entry as a multiple of the capital; the venue's maximum still holds"""
-    stop_bps: float = 1_000.0
-    """the adverse move after which an entry must still be large enough to be sold"""
-    buffer_bps: float = 50.0
-    """kept back for the move between decision and arrival"""
-    is_compounding: bool = False
-    """size on current equity instead of the capital at the start"""
-    is_depth_limited: bool = False
-    """fill no more than the quantity shown at the touch, cancel the rest"""
-
-    def __post_init__(self) -> None:
-        faults = [
-            f"account: {name} {getattr(self, name)} must be {law}"
-            for name, law, bad in (
-                ("capital_usdt", "above 0", not self.capital_usdt > 0),
-                ("leverage", "above 0", not self.leverage > 0),
-                ("stop_bps", "0 or more", not self.stop_bps >= 0),
-                ("buffer_bps", "0 or more", not self.buffer_bps >= 0),
-            )
-            if bad
-        ]
-        if faults:
-            raise ConfigError(faults)
-
-    def vector(self) -> np.ndarray:
-        """(6,) float64 for the kernels."""
-        return np.array(
-            [
-                self.capital_usdt,
-                self.leverage,
-                self.stop_bps * 1e-4,
-                self.buffer_bps * 1e-4,
-                self.is_compounding,
-                self.is_depth_limited,
-            ]
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
     """What became of an account; rows are the tape's, money is quote currency."""
@@ -113,6 +83,12 @@ class Run:
     """orders that did not leave or were not taken, by reason"""
     ruined_row: int = -1
     """row of a liquidation, −1 when none"""
+    funding_usdt: float = 0.0
+    """funding paid on the way, negative when received"""
+    dust_qty: float = 0.0
+    """base currency too little to be a lot, marked at mid in the equity"""
+    cash_usdt: float = 0.0
+    """quote currency at the end"""
 
     @property
     def net_bps(self) -> np.ndarray:
@@ -161,33 +137,39 @@ class Run:
         }
 
 
-def simulate(tape: Tape, targets: np.ndarray, rules: VenueRules, account: Account | None = None) -> Run:
+def simulate(
+    tape: Tape,
+    targets: np.ndarray,
+    rules: VenueRules,
+    account: Account | None = None,
+    *,
+    is_continuous: bool = False,
+) -> Run:
     """Walk the tape with one target per row.
 
     Args:
-        targets: (T,) −1, 0 or 1, decided at the end of each row.
+        targets: (T,) −1, 0 or 1, decided at the end of each row; with `is_continuous` anything in −1…1, quantised
+            to lots on the way in.
     Raises:
-        MarketFault: targets of the wrong length or outside −1…1; more leverage than the venue gives.
+        MarketFault: targets of the wrong length or outside their range; more leverage than the venue gives.
     """
     account = account or Account()
-    wanted = np.ascontiguousarray(targets, np.int8)
-    if wanted.shape != (len(tape),):
-        raise MarketFault(f"{len(tape)} rows need {len(tape)} targets, got shape {wanted.shape}")
-    if ((wanted < -1) | (wanted > 1)).any():
-        raise MarketFault(f"target {int(wanted[np.abs(wanted) > 1][0])} is none of −1, 0, 1")
-    if account.leverage > rules.leverage_max:
-        raise MarketFault(
-            f"{rules.name} gives {rules.leverage_max}x leverage, not {account.leverage}x; lower it"
-        )
-    equity, lots, entry, fills, n_fills, trades, n_trades, refused, ruined = _walk(
-        tape.bid,
-        tape.ask,
-        tape.bid_qty,
-        tape.ask_qty,
+    wanted = checked_targets(targets, (len(tape),), is_continuous)
+    check_fit(rules, account, is_continuous)
+    fills, trades = np.empty((3 * len(tape) + 4, FILL_WIDTH)), np.empty((3 * len(tape) + 4, TRADE_WIDTH))
+    state, refused = np.zeros(N_STATE), np.zeros(len(REASONS), np.int64)
+    equity, lots, entry = walk_one(
+        tape.book(),
+        tape.offsets,
+        tape.prints,
         tape.fill_index,
         wanted,
         rules.vector(),
-        account.vector(),
+        account.vector(not is_continuous),
+        fills,
+        trades,
+        state,
+        refused,
     )
     return Run(
         capital_usdt=account.capital_usdt,
@@ -195,16 +177,44 @@ def simulate(tape: Tape, targets: np.ndarray, rules: VenueRules, account: Accoun
         position=np.sign(lots).astype(np.int8),
         lots=lots,
         entry_price=entry,
-        fills=_fills(fills[:n_fills], tape),
-        trades=_trades(trades[:n_trades], tape),
+        fills=_fills(fills[: int(state[N_FILLS])], tape),
+        trades=_trades(trades[: int(state[N_TRADES])], tape),
         refused={REASONS[i]: int(n) for i, n in enumerate(refused) if n},
-        ruined_row=int(ruined),
+        ruined_row=int(state[RUINED]),
+        funding_usdt=float(state[FUNDED]),
+        dust_qty=float(state[DUST]),
+        cash_usdt=float(state[CASH]),
     )
+
+
+def checked_targets(targets: np.ndarray, shape: tuple[int, ...], is_continuous: bool) -> np.ndarray:
+    """Targets as the kernels read them: int8, or float64 when continuous.
+
+    Raises:
+        MarketFault: another shape, or a value that is no target.
+    """
+    given = np.asarray(targets)
+    if given.shape != shape:
+        raise MarketFault(f"{shape[-1]} rows need targets of shape {shape}, got {given.shape}")
+    bad = ~(np.abs(given) <= 1) if is_continuous else ~np.isin(given, (-1, 0, 1))
+    if bad.any():
+        raise MarketFault(f"target {given[bad][0]} is none of {'−1…1' if is_continuous else '−1, 0, 1'}")
+    return np.ascontiguousarray(given, np.float64 if is_continuous else np.int8)
+
+
+def check_fit(rules: VenueRules, account: Account, is_continuous: bool) -> None:
+    """Raises MarketFault when this account cannot be run on this venue at all."""
+    if account.leverage > rules.leverage_max:
+        raise MarketFault(
+            f"{rules.name} gives {rules.leverage_max}x leverage, not {account.leverage}x; lower it"
+        )
+    if is_continuous and account.execution == "post_only":
+        raise MarketFault("post-only execution takes targets −1, 0, 1; quantise them or take liquidity")
 
 
 def _fills(raw: np.ndarray, tape: Tape) -> np.ndarray:
     out = np.zeros(len(raw), FILL)
-    for name, column in zip(("decided", "row", "side", "qty", "price", "fee_usdt"), raw.T):
+    for name, column in zip(("decided", "row", "side", "qty", "price", "fee_usdt", "is_maker"), raw.T):
         out[name] = column
     out["timestamp"], out["mid"] = tape.timestamp[out["row"]], tape.mid[out["row"]]
     return out
@@ -212,156 +222,19 @@ def _fills(raw: np.ndarray, tape: Tape) -> np.ndarray:
 
 def _trades(raw: np.ndarray, tape: Tape) -> np.ndarray:
     out = np.zeros(len(raw), TRADE)
-    names = ("decided", "entry_row", "exit_row", "direction", "qty", "entry_price", "exit_price", "fees_usdt")
+    names = (
+        "decided",
+        "entry_row",
+        "exit_row",
+        "direction",
+        "qty",
+        "entry_price",
+        "exit_price",
+        "fees_usdt",
+        "pnl_usdt",
+    )
     for name, column in zip(names, raw.T):
         out[name] = column
     out["entry_ms"], out["exit_ms"] = tape.timestamp[out["entry_row"]], tape.timestamp[out["exit_row"]]
-    gross = out["direction"] * out["qty"] * (out["exit_price"] - out["entry_price"])
-    out["pnl_usdt"] = gross - out["fees_usdt"]
     out["pnl_bps"] = out["pnl_usdt"] / (out["qty"] * out["entry_price"]) * 1e4
     return out
-
-
-@njit(cache=True)
-def _note(out: np.ndarray, decided: int, row: int, side: int, qty: float, price: float, fee: float) -> None:
-    out[0], out[1], out[2], out[3], out[4], out[5] = decided, row, side, qty, price, fee
-
-
-@njit(cache=True)
-def _close(
-    out: np.ndarray,
-    decided: int,
-    entry_row: int,
-    exit_row: int,
-    direction: int,
-    qty: float,
-    entry: float,
-    leave: float,
-    fees: float,
-) -> None:
-    out[0], out[1], out[2], out[3] = decided, entry_row, exit_row, direction
-    out[4], out[5], out[6], out[7] = qty, entry, leave, fees
-
-
-@njit(cache=True)
-def _walk(
-    bid: np.ndarray,
-    ask: np.ndarray,
-    bid_qty: np.ndarray,
-    ask_qty: np.ndarray,
-    fill_index: np.ndarray,
-    targets: np.ndarray,
-    rules: np.ndarray,
-    account: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, np.ndarray, int, np.ndarray, int]:
-    n_rows = len(bid)
-    capital, leverage, stop, buffer, compounding, limited = account
-    lot = rules[LOT]
-    equity, entry, held = np.empty(n_rows), np.zeros(n_rows), np.zeros(n_rows, np.int64)
-    fills, trades = np.empty((2 * n_rows + 2, 6)), np.empty((n_rows + 2, 8))
-    refused = np.zeros(len(REASONS), np.int64)
-    n_fills, n_trades, ruined, cursor = 0, 0, -1, 0
-    cash, lots = capital, 0
-    # The open position: decided, row, lots entered, their cost, fees of both sides, lots left, proceeds.
-    o_decided, o_row, o_lots, o_cost, o_fees, o_out, o_proceeds = 0, 0, 0, 0.0, 0.0, 0, 0.0
-
-    for t in range(n_rows + 1):
-        # The row after the last decision is the end: mark what is left, then close.
-        u = fill_index[t] if t < n_rows else n_rows - 1
-        if u < 0:
-            continue
-        while cursor < u:
-            mid = (bid[cursor] + ask[cursor]) / 2
-            worth = cash + lots * lot * mid
-            if lots != 0 and rules[KIND] != SPOT and worth < rules[MAINTENANCE] * abs(lots) * lot * mid:
-                side = -1 if lots > 0 else 1
-                n = abs(lots)
-                price = ask[cursor] if side > 0 else bid[cursor]
-                left = max(cash - side * n * lot * price, 0.0)  # the fee takes what is left, no more
-                fee = min(n * lot * price * (rules[TAKER] + rules[LIQUIDATION]), left)
-                cash -= side * n * lot * price + fee
-                _note(fills[n_fills], cursor, cursor, side, n * lot, price, fee)
-                n_fills += 1
-                _close(
-                    trades[n_trades],
-                    o_decided,
-                    o_row,
-                    cursor,
-                    -side,
-                    o_lots * lot,
-                    o_cost / (o_lots * lot),
-                    (o_proceeds + n * lot * price) / (o_lots * lot),
-                    o_fees + fee,
-                )
-                n_trades += 1
-                lots, ruined = 0, cursor
-                worth = cash
-            equity[cursor] = worth
-            held[cursor] = lots
-            entry[cursor] = o_cost / (o_lots * lot) if lots != 0 else 0.0
-            cursor += 1
-        if ruined >= 0 and t < n_rows:
-            continue
-        target = targets[t] if t < n_rows else 0
-        sign = 1 if lots > 0 else (-1 if lots < 0 else 0)
-        if target == sign:
-            continue
-
-        if lots != 0:
-            side = -sign
-            code = validate_order(side, abs(lots), NO_PRICE, True, False, lots, cash, bid[u], ask[u], rules)
-            if code != OK:
-                refused[code] += 1
-                continue
-            n, price, fee = match(side, abs(lots), bid[u], ask[u], bid_qty[u], ask_qty[u], limited > 0, rules)
-            if n > 0:
-                cash -= side * n * lot * price + fee
-                lots += side * n
-                o_out += n
-                o_proceeds += n * lot * price
-                o_fees += fee
-                _note(fills[n_fills], min(t, n_rows - 1), u, side, n * lot, price, fee)
-                n_fills += 1
-            if lots != 0:
-                continue
-            _close(
-                trades[n_trades],
-                o_decided,
-                o_row,
-                u,
-                sign,
-                o_lots * lot,
-                o_cost / (o_lots * lot),
-                o_proceeds / (o_lots * lot),
-                o_fees,
-            )
-            n_trades += 1
-        if target == 0:
-            continue
-
-        side = target
-        seen = ask[t] if side > 0 else bid[t]
-        worth = cash
-        base = worth if compounding > 0 else capital
-        want = size_lots(leverage * base, seen, worth, rules, stop, buffer)
-        if want == 0:
-            refused[TOO_SMALL] += 1
-            continue
-        code = validate_order(side, want, NO_PRICE, False, False, lots, cash, bid[u], ask[u], rules)
-        if code != OK:
-            refused[code] += 1
-            continue
-        n, price, fee = match(side, want, bid[u], ask[u], bid_qty[u], ask_qty[u], limited > 0, rules)
-        if n == 0:
-            continue
-        cash -= side * n * lot * price + fee
-        lots = side * n
-        o_decided, o_row, o_lots, o_cost, o_fees, o_out, o_proceeds = t, u, n, n * lot * price, fee, 0, 0.0
-        _note(fills[n_fills], t, u, side, n * lot, price, fee)
-        n_fills += 1
-
-    last = n_rows - 1
-    equity[last] = cash + lots * lot * (bid[last] + ask[last]) / 2
-    held[last] = lots
-    entry[last] = o_cost / (o_lots * lot) if lots != 0 else 0.0
-    return equity, held, entry, fills, n_fills, trades, n_trades, refused, ruined

@@ -62,8 +62,9 @@ def step_rewards(tape: Tape, rules: VenueRules) -> Steps:
     at = rows[:-1]
     half = (tape.ask - tape.bid) / 2 / mid
     fee = rules.taker_bps
+    paid = np.r_[0.0, np.cumsum(tape.funding if rules.kind == "perp" else np.zeros(len(tape)))]
     return Steps(
-        ret_bps=np.log(mid[rows[1:]] / mid[at]) * 1e4,
+        ret_bps=(np.log(mid[rows[1:]] / mid[at]) - (paid[rows[1:] + 1] - paid[at + 1])) * 1e4,
         cost_buy_bps=half[at] * 1e4 + fee * (1 + half[at]),
         cost_sell_bps=half[at] * 1e4 + fee * (1 - half[at]),
         n_tradable=n,

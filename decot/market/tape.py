@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,12 @@ class Tape:
     fill_index: np.ndarray
     latency_ms: np.ndarray
     """(T,) the delay each order was given"""
+    prints: np.ndarray
+    """(M, 3) trades: price, quantity, aggressor (+1 buy, −1 sell, 0 unknown); only resting orders look at them"""
+    offsets: np.ndarray
+    """(T + 1,) prints offsets[t]…offsets[t+1] happened in bar t"""
+    funding: np.ndarray
+    """(T,) fraction of its notional a long pays at that row; zero almost everywhere"""
 
     @classmethod
     def of(
@@ -50,7 +56,49 @@ class Tape:
         ]
         delay = np.ascontiguousarray(np.broadcast_to(np.asarray(latency_ms, np.float64), time.shape))
         _check(time, *sides, *sizes)
-        return cls(time, sides[0], sides[1], sizes[0], sizes[1], arrivals(time, delay), delay)
+        return cls(
+            timestamp=time,
+            bid=sides[0],
+            ask=sides[1],
+            bid_qty=sizes[0],
+            ask_qty=sizes[1],
+            fill_index=arrivals(time, delay),
+            latency_ms=delay,
+            prints=np.empty((0, 3)),
+            offsets=np.zeros(len(time) + 1, np.int64),
+            funding=np.zeros(len(time)),
+        )
+
+    def with_prints(
+        self, timestamp: np.ndarray, price: np.ndarray, quantity: np.ndarray, side: np.ndarray
+    ) -> Tape:
+        """The same tape with its trades, oldest first; a trade belongs to the first bar that ends at or after it."""
+        if (np.diff(timestamp) < 0).any():
+            row = int(np.argmax(np.diff(timestamp) < 0)) + 1
+            raise DataFault(f"prints: time goes back at row {row}; sort the trades first")
+        ends = np.searchsorted(timestamp, self.timestamp, side="right")
+        kept = slice(0, int(ends[-1]))
+        prints = np.stack([np.asarray(x, np.float64)[kept] for x in (price, quantity, side)], 1)
+        return replace(self, prints=prints, offsets=np.concatenate([[0], ends]).astype(np.int64))
+
+    def with_funding(self, timestamp: np.ndarray, rate: np.ndarray) -> Tape:
+        """The same tape with funding payments (fraction of notional, a long pays) at the first bar at or after each."""
+        row = np.searchsorted(self.timestamp, timestamp)
+        paid, is_inside = np.zeros(len(self)), (row < len(self)) & (np.asarray(timestamp) > self.timestamp[0])
+        np.add.at(paid, row[is_inside], np.asarray(rate, np.float64)[is_inside])
+        return replace(self, funding=paid)
+
+    def with_latency(self, latency_ms: int | float | np.ndarray) -> Tape:
+        """The same tape with other delays."""
+        delay = np.ascontiguousarray(
+            np.broadcast_to(np.asarray(latency_ms, np.float64), self.timestamp.shape)
+        )
+        return replace(self, latency_ms=delay, fill_index=arrivals(self.timestamp, delay))
+
+    def book(self) -> np.ndarray:
+        """(T, 6) bid, ask, bid_qty, ask_qty, mid, funding: one row as the kernels read it."""
+        columns = (self.bid, self.ask, self.bid_qty, self.ask_qty, self.mid, self.funding)
+        return np.ascontiguousarray(np.stack(columns, 1))
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -62,37 +110,29 @@ class Tape:
 
     def slice(self, start: int, stop: int) -> Tape:
         """Rows start…stop as a tape of its own; orders that would arrive later never do."""
-        part = [x[start:stop] for x in (self.timestamp, self.bid, self.ask, self.bid_qty, self.ask_qty)]
-        delay = self.latency_ms[start:stop]
-        return Tape(part[0], part[1], part[2], part[3], part[4], arrivals(part[0], delay), delay)
+        start, stop, _ = slice(start, stop).indices(len(self))
+        part = {
+            name: getattr(self, name)[start:stop]
+            for name in ("timestamp", "bid", "ask", "bid_qty", "ask_qty", "latency_ms", "funding")
+        }
+        ends = self.offsets[start : stop + 1]
+        return Tape(
+            **part,
+            fill_index=arrivals(part["timestamp"], part["latency_ms"]),
+            prints=self.prints[ends[0] : ends[-1]],
+            offsets=ends - ends[0],
+        )
 
     def stressed(self, latency: float = 1.0, spread: float = 1.0) -> Tape:
         """The same market, slower or dearer: delays and half-spreads multiplied (≥ 0)."""
         half = (self.ask - self.bid) / 2 * spread
-        delay = self.latency_ms * latency
-        return Tape(
-            self.timestamp,
-            self.mid - half,
-            self.mid + half,
-            self.bid_qty,
-            self.ask_qty,
-            arrivals(self.timestamp, delay),
-            delay,
-        )
+        wide = replace(self, bid=self.mid - half, ask=self.mid + half)
+        return wide.with_latency(self.latency_ms * latency)
 
     def delayed(self, rows: int) -> Tape:
         """The same market with every decision acted on `rows` bars later (the look-ahead drill)."""
         step = int(np.median(np.diff(self.timestamp))) if len(self) > 1 else 0
-        delay = self.latency_ms + rows * step
-        return Tape(
-            self.timestamp,
-            self.bid,
-            self.ask,
-            self.bid_qty,
-            self.ask_qty,
-            arrivals(self.timestamp, delay),
-            delay,
-        )
+        return self.with_latency(self.latency_ms + rows * step)
 
 
 def arrivals(timestamp: np.ndarray, delay_ms: np.ndarray) -> np.ndarray:

@@ -1,0 +1,214 @@
+"""Accounts through time: one row for one account, a whole tape for one, for many. Knows arrays only."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from decot.market.account import (
+    CAPITAL,
+    CASH,
+    COST,
+    DISCRETE,
+    FEES,
+    FUNDED,
+    LOTS,
+    LOTS_IN,
+    POST,
+    R_LOTS,
+    RUINED,
+    arrive,
+    fresh,
+    liquidate,
+    take,
+    worth,
+)
+from decot.market.resting import arrive_post, wait
+from decot.market.rules import KIND, LOT, MAINTENANCE, PERP, SPOT
+
+FUNDING = 5
+"""columns of a book row: bid, ask, bid_qty, ask_qty, mid, funding (fraction of notional a long pays)"""
+
+
+@njit(cache=True)
+def live_row(
+    u: int,
+    d: int,
+    book: np.ndarray,
+    offsets: np.ndarray,
+    prints: np.ndarray,
+    fill_index: np.ndarray,
+    wanted: np.ndarray,
+    mask: int,
+    rules: np.ndarray,
+    account: np.ndarray,
+    state: np.ndarray,
+    refused: np.ndarray,
+    fills: np.ndarray,
+    trades: np.ndarray,
+) -> int:
+    """One account lives through row u; `d` is the first decision not yet arrived, and the answer is the next one.
+
+    In this order: funding is paid on what was held, a resting order meets the prints of the row, decisions that
+    arrive meet the touch at its end, and an account below its maintenance margin is liquidated.
+    `wanted[d & mask]` is the target decided at row d (mask −1 for a whole tape, ring size − 1 for a ring).
+    """
+    touch = book[u]
+    if touch[FUNDING] != 0.0 and state[LOTS] != 0.0 and rules[KIND] == PERP:
+        paid = state[LOTS] * rules[LOT] * touch[4] * touch[FUNDING]
+        state[CASH] -= paid
+        state[FEES] += paid
+        state[FUNDED] += paid
+    if state[R_LOTS] > 0:
+        wait(state, u, touch, prints, offsets[u], offsets[u + 1], rules, account, fills, trades)
+    while d < len(fill_index) and fill_index[d] == u:
+        target = wanted[d & mask]
+        if state[RUINED] < 0:
+            if account[POST] > 0:
+                arrive_post(state, d, u, target, book[d], touch, rules, account, refused, fills, trades)
+            elif account[DISCRETE] == 0 or (target * state[LOTS] <= 0 and (target != 0 or state[LOTS] != 0)):
+                arrive(state, d, u, target, book[d], touch, rules, account, refused, fills, trades)
+        d += 1
+    if state[LOTS] != 0.0 and rules[KIND] != SPOT:
+        margin = rules[MAINTENANCE] * abs(state[LOTS]) * rules[LOT] * touch[4]
+        if worth(state, touch[4], rules[LOT]) < margin:
+            liquidate(state, u, touch, rules, fills, trades)
+    return d
+
+
+@njit(cache=True)
+def close_out(
+    u: int,
+    book: np.ndarray,
+    rules: np.ndarray,
+    account: np.ndarray,
+    state: np.ndarray,
+    refused: np.ndarray,
+    fills: np.ndarray,
+    trades: np.ndarray,
+) -> None:
+    """End of the tape: cancel what rests, take the touch with what is held, however little is shown."""
+    state[R_LOTS] = 0.0
+    if state[LOTS] != 0.0:
+        side = -1 if state[LOTS] > 0 else 1
+        touch = book[u].copy()
+        touch[2] = touch[3] = np.inf
+        take(state, u, u, side, int(abs(state[LOTS])), True, touch, rules, account, refused, fills, trades)
+
+
+@njit(cache=True)
+def walk_one(
+    book: np.ndarray,
+    offsets: np.ndarray,
+    prints: np.ndarray,
+    fill_index: np.ndarray,
+    wanted: np.ndarray,
+    rules: np.ndarray,
+    account: np.ndarray,
+    fills: np.ndarray,
+    trades: np.ndarray,
+    state: np.ndarray,
+    refused: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Equity, lots and entry price per row of one account, with its fills and trades logged."""
+    n_rows = len(book)
+    equity, lots, entry = np.empty(n_rows), np.zeros(n_rows, np.int64), np.zeros(n_rows)
+    fresh(state, account[CAPITAL])
+    d = 0
+    for u in range(n_rows):
+        d = live_row(
+            u, d, book, offsets, prints, fill_index, wanted, -1, rules, account, state, refused, fills, trades
+        )
+        if u == n_rows - 1:
+            close_out(u, book, rules, account, state, refused, fills, trades)
+        equity[u] = worth(state, book[u, 4], rules[LOT])
+        lots[u] = int(state[LOTS])
+        if state[LOTS] != 0.0:
+            entry[u] = state[COST] / (state[LOTS_IN] * rules[LOT])
+    return equity, lots, entry
+
+
+@njit(cache=True)
+def walk_many(
+    book: np.ndarray,
+    offsets: np.ndarray,
+    prints: np.ndarray,
+    fill_index: np.ndarray,
+    wanted: np.ndarray,
+    rules: np.ndarray,
+    account: np.ndarray,
+    states: np.ndarray,
+    refused: np.ndarray,
+    equity: np.ndarray,
+) -> None:
+    """Many accounts over one tape; (N, T) targets, equity written where there is room for it, nothing logged."""
+    n_rows = len(book)
+    fills, trades = np.empty((0, 7)), np.empty((0, 9))
+    for i in range(len(states)):
+        state = states[i]
+        fresh(state, account[CAPITAL])
+        d = 0
+        for u in range(n_rows):
+            d = live_row(
+                u,
+                d,
+                book,
+                offsets,
+                prints,
+                fill_index,
+                wanted[i],
+                -1,
+                rules,
+                account,
+                state,
+                refused[i],
+                fills,
+                trades,
+            )
+            if u == n_rows - 1:
+                close_out(u, book, rules, account, state, refused[i], fills, trades)
+            if len(equity):
+                equity[i, u] = worth(state, book[u, 4], rules[LOT])
+
+
+@njit(cache=True)
+def step_many(
+    rows: np.ndarray,
+    decided: np.ndarray,
+    book: np.ndarray,
+    offsets: np.ndarray,
+    prints: np.ndarray,
+    fill_index: np.ndarray,
+    ring: np.ndarray,
+    rules: np.ndarray,
+    account: np.ndarray,
+    states: np.ndarray,
+    refused: np.ndarray,
+    targets: np.ndarray,
+    rewards: np.ndarray,
+) -> None:
+    """Each account decides at its own row and lives through the next; rewards in basis points of the capital."""
+    fills, trades = np.empty((0, 7)), np.empty((0, 9))
+    mask = ring.shape[1] - 1
+    for i in range(len(rows)):
+        u = rows[i]
+        before = worth(states[i], book[u, 4], rules[LOT])
+        ring[i, u & mask] = targets[i]
+        decided[i] = live_row(
+            u + 1,
+            decided[i],
+            book,
+            offsets,
+            prints,
+            fill_index,
+            ring[i],
+            mask,
+            rules,
+            account,
+            states[i],
+            refused[i],
+            fills,
+            trades,
+        )
+        rows[i] = u + 1
+        rewards[i] = (worth(states[i], book[u + 1, 4], rules[LOT]) - before) / account[CAPITAL] * 1e4
