@@ -1,0 +1,307 @@
+"""The agent: one trunk over the market, a chain of nine words, and heads that see nothing but those words.
+
+    obs ─ causal conv ─ causal pool ─ LSTM ─ y          runs once for all accounts: the market does not know us
+    y ─ step 1 … step 9 ─ words                         each step attends over y and the earlier words
+    y ─ five forecasts ─ only into outlook and risk     a forecast acts by changing a word
+    words ─ judge ─ policy, exit, value ─ decision      `unrestricted` lets y past the words, to price honesty
+
+How the three last heads decide together: in a position, the exit head says whether to leave it and the policy where to
+go; flat, the policy alone says where to go; the value of standing there tilts every choice. Positions and
+actions are indexed 0, 1, 2 for −1, 0, +1. Knows no money and no market.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from decot.errors import ConfigError
+from decot.model.vocabulary import FORECASTS, N_QUESTIONS, NAMES, SIZES
+
+N_FORECASTS = len(FORECASTS)
+FORESEEING = ("outlook", "risk")
+"""the steps that read the forecasts, in place of a direct view of y"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """One architecture; every field may be a gene."""
+
+    n_features: int
+    conv_filters: int = 16
+    kernel: int = 5
+    """bars seen by one convolution"""
+    pool: int = 2
+    """width of the causal pooling, bars; 1 = none. It slides by one, so every tick keeps an output"""
+    pool_kind: str = "average"
+    """average or max"""
+    lstm_units: int = 32
+    dropout: float = 0.0
+    """on the LSTM's output, in training"""
+    questions: tuple[str, ...] = NAMES
+    """the steps of the chain, in the order they are asked; outlook and risk must be among them"""
+    word_width: int = 8
+    """width of an answer's embedding"""
+    step_width: int = 16
+    """hidden width of one step"""
+    judge_width: int = 32
+    """hidden width between the words and the heads"""
+    value_tilt: float = 0.5
+    """how strongly the value of a position favours going there, in log-odds per unit of value"""
+    unrestricted: bool = False
+    """let the latent past the words: only to measure what honesty costs"""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "questions", tuple(self.questions))
+        faults = [
+            f"questions: {name!r} is not one of {NAMES}" for name in self.questions if name not in NAMES
+        ]
+        faults += [f"questions: {name!r} is missing" for name in FORESEEING if name not in self.questions]
+        if len(set(self.questions)) != len(self.questions):
+            faults.append(f"questions: asked twice in {self.questions}")
+        if self.pool_kind not in ("average", "max"):
+            faults.append(f"pool_kind: {self.pool_kind!r} is neither average nor max")
+        widths = (
+            "n_features",
+            "conv_filters",
+            "kernel",
+            "pool",
+            "lstm_units",
+            "word_width",
+            "step_width",
+            "judge_width",
+        )
+        faults += [f"{name}: {getattr(self, name)} is below 1" for name in widths if getattr(self, name) < 1]
+        if not 0 <= self.dropout < 1:
+            faults.append(f"dropout: {self.dropout} is not in [0, 1)")
+        if faults:
+            raise ConfigError(faults)
+
+    @property
+    def reach(self) -> int:
+        """Earlier rows the convolution and the pooling look back on."""
+        return self.kernel + self.pool - 2
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, in their declared order."""
+        return {**asdict(self), "questions": list(self.questions)}
+
+    @classmethod
+    def from_json(cls, whole: Mapping[str, Any]) -> ModelConfig:
+        """The configuration `to_json` wrote; unknown keys are refused together."""
+        unknown = sorted(set(whole) - {field.name for field in fields(cls)})
+        if unknown:
+            raise ConfigError([f"{name}: no such setting of a model" for name in unknown])
+        return cls(**whole)
+
+
+class State(NamedTuple):
+    """What is carried from one stretch to the next."""
+
+    tail: Tensor
+    """(B, reach, F) the last rows seen"""
+    hidden: Tensor
+    """(1, B, H)"""
+    cell: Tensor
+
+    def detach(self) -> State:
+        return State(self.tail.detach(), self.hidden.detach(), self.cell.detach())
+
+
+class Output(NamedTuple):
+    """Everything one pass says. P positions, A actions, both 3; K asked questions."""
+
+    policy_logits: Tensor
+    """(B, T, 3, 3) [position, action]"""
+    value: Tensor
+    """(B, T, 3) what is to come when standing at each position after the decision, in value units"""
+    exit_logit: Tensor
+    """(B, T, 3) log-odds of leaving each position; the flat one is not used"""
+    forecasts: Tensor
+    """(B, T, 5) the five targets, in their own units"""
+    word_logits: list[Tensor]
+    """one (B, T, n_answers) per question in the order of QUESTIONS; empty width where it is not asked"""
+    words: Tensor
+    """(B, T, 9) int8 answers in the order of QUESTIONS; −1 where it is not asked"""
+    attention: Tensor
+    """(B, T, K) weight of each asked step in the judge's summary; a function of the words alone"""
+    state: State
+    latent: Tensor
+    """(B, T, H) what the trunk made of the market; for probes, never for a decision"""
+
+
+class Agent(nn.Module):
+    """See the module's docstring. The same `seed` gives the same weights."""
+
+    forecast_mean: Tensor
+    forecast_scale: Tensor
+    value_unit: Tensor
+    """basis points that one unit of value stands for; 0 until a training has settled it"""
+
+    def __init__(self, cfg: ModelConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.cfg = cfg
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self._build(cfg)
+        self.order = [NAMES.index(name) for name in cfg.questions]
+
+    def _build(self, cfg: ModelConfig) -> None:
+        n_steps, wide, width = len(cfg.questions), cfg.step_width, cfg.word_width
+        self.conv = nn.Conv1d(cfg.n_features, cfg.conv_filters, cfg.kernel)
+        self.lstm = nn.LSTM(cfg.conv_filters, cfg.lstm_units, batch_first=True)
+        self.see = nn.Linear(cfg.lstm_units, n_steps * width)
+        self.ask = nn.Linear(cfg.lstm_units, n_steps * width)
+        self.read = nn.Linear(cfg.lstm_units, n_steps * wide)
+        self.foresee = nn.Linear(cfg.lstm_units, N_FORECASTS)
+        self.expect = nn.ModuleList(nn.Linear(N_FORECASTS, wide) for _ in FORESEEING)
+        self.recall = nn.ModuleList(nn.Linear(width, wide, bias=False) for _ in cfg.questions)
+        sizes = [SIZES[NAMES.index(name)] for name in cfg.questions]
+        self.answer = nn.ModuleList(nn.Linear(wide, size) for size in sizes)
+        self.meaning = nn.ParameterList(nn.Parameter(torch.randn(size, width) * 0.5) for size in sizes)
+        self.weigh = nn.Linear(width, 1)
+        past = cfg.lstm_units if cfg.unrestricted else 0
+        self.judge = nn.Linear((n_steps + 1) * width + past, cfg.judge_width)
+        self.policy = nn.Linear(cfg.judge_width, 9)
+        self.value = nn.Linear(cfg.judge_width, 3)
+        self.exit = nn.Linear(cfg.judge_width, 3)
+        self.register_buffer("forecast_mean", torch.zeros(N_FORECASTS))
+        self.register_buffer("forecast_scale", torch.ones(N_FORECASTS))
+        self.register_buffer("value_unit", torch.zeros(1))
+        for head, gain in ((self.policy, 0.3), (self.value, 0.1), (self.exit, 0.3)):
+            nn.init.orthogonal_(head.weight, gain)
+            nn.init.zeros_(head.bias)
+        nn.init.constant_(self.exit.bias, -1.0)
+
+    def start(self, batch: int = 1) -> State:
+        """The state before anything was seen."""
+        zeros = self.conv.weight.new_zeros
+        return State(
+            zeros(batch, self.cfg.reach, self.cfg.n_features),
+            zeros(1, batch, self.cfg.lstm_units),
+            zeros(1, batch, self.cfg.lstm_units),
+        )
+
+    def trunk(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """(B, T, F) → (B, T, H) and the state after the last row; causal, one output per tick."""
+        cfg = self.cfg
+        state = self.start(x.shape[0]) if state is None else state
+        seen = torch.cat([state.tail, x], dim=1)
+        z = torch.relu(functional.conv1d(seen.transpose(1, 2), self.conv.weight, self.conv.bias))
+        if cfg.pool > 1:
+            pool = functional.avg_pool1d if cfg.pool_kind == "average" else functional.max_pool1d
+            z = pool(z, cfg.pool, stride=1)
+        y, (hidden, cell) = self.lstm(z.transpose(1, 2), (state.hidden, state.cell))
+        tail = seen[:, seen.shape[1] - cfg.reach :]
+        return functional.dropout(y, cfg.dropout, self.training), State(tail, hidden, cell)
+
+    def forward(
+        self,
+        x: Tensor,
+        state: State | None = None,
+        words: Tensor | None = None,
+        temperature: float = 0.0,
+    ) -> Output:
+        """One pass over a stretch.
+
+        Args:
+            x: (B, T, F) scaled observations.
+            state: carried from the stretch before; None starts afresh.
+            words: (B, T, 9) answers to impose, do(step = answer); −1 leaves a step free.
+            temperature: 0 picks the likeliest answer; above, answers are sampled (torch's own generator).
+        """
+        y, state = self.trunk(x, state)
+        return self.reason(y, self.foresee(y), words, temperature, state)
+
+    def reason(
+        self,
+        y: Tensor,
+        standard: Tensor,
+        words: Tensor | None = None,
+        temperature: float = 0.0,
+        state: State | None = None,
+    ) -> Output:
+        """From the trunk's (B, T, H) and the standardised forecasts (B, T, 5) to words and heads."""
+        embedded, logits, chosen = self._think(y, standard, words, temperature)
+        weights = self.weigh(embedded).squeeze(-1).softmax(-1)
+        summary = (weights.unsqueeze(-1) * embedded).sum(2)
+        seen = [summary, embedded.flatten(2)] + ([y] if self.cfg.unrestricted else [])
+        judged = torch.tanh(self.judge(torch.cat(seen, -1)))
+        return Output(
+            policy_logits=self.policy(judged).unflatten(-1, (3, 3)),
+            value=self.value(judged),
+            exit_logit=self.exit(judged),
+            forecasts=self.forecast_mean + self.forecast_scale * standard,
+            word_logits=logits,
+            words=chosen,
+            attention=weights,
+            state=self.start(y.shape[0]) if state is None else state,
+            latent=y,
+        )
+
+    def _think(
+        self, y: Tensor, forecasts: Tensor, imposed: Tensor | None, temperature: float
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Answer question after question; the answers' embeddings (B, T, K, D), all logits, all words."""
+        batch, ticks = y.shape[:2]
+        n_steps, width = len(self.order), self.cfg.word_width
+        slots = self.see(y).view(batch, ticks, n_steps, width)
+        asks = self.ask(y).view(batch, ticks, n_steps, width) / width**0.5
+        reads = self.read(y).view(batch, ticks, n_steps, self.cfg.step_width)
+        logits = [y.new_zeros(batch, ticks, 0)] * N_QUESTIONS
+        chosen = torch.full((batch, ticks, N_QUESTIONS), -1, dtype=torch.int8)
+        said: list[Tensor] = []
+        for step, question in enumerate(self.order):
+            memory = torch.stack([slots[:, :, step], *said], dim=2)
+            weight = (memory * asks[:, :, step].unsqueeze(2)).sum(-1).softmax(-1)
+            context = (weight.unsqueeze(-1) * memory).sum(2)
+            name = NAMES[question]
+            direct = (
+                self.expect[FORESEEING.index(name)](forecasts) if name in FORESEEING else reads[:, :, step]
+            )
+            logit = self.answer[step](torch.tanh(direct + self.recall[step](context)))
+            given = None if imposed is None else imposed[:, :, question]
+            hot, word = _pick(logit, given, temperature)
+            said.append(hot @ self.meaning[step])
+            logits[question] = logit
+            chosen[:, :, question] = word.to(torch.int8)
+        return torch.stack(said, dim=2), logits, chosen
+
+    def decision(self, out: Output) -> Tensor:
+        """(B, T, 3, 3) probability of each action at each position; see `decide_from`."""
+        return decide_from(out.policy_logits, out.value, out.exit_logit, self.cfg.value_tilt)
+
+
+def _pick(logit: Tensor, given: Tensor | None, temperature: float) -> tuple[Tensor, Tensor]:
+    """A hard answer as a one-hot row whose gradient is that of the soft one (straight-through)."""
+    soft = logit.softmax(-1)
+    if temperature > 0:
+        noise = -torch.log(-torch.log(torch.rand_like(logit).clamp(1e-9, 1 - 1e-7)))
+        word = (logit / temperature + noise).argmax(-1)
+    else:
+        word = logit.argmax(-1)
+    if given is not None:
+        word = torch.where(given >= 0, given.to(word.dtype), word)
+    hard = functional.one_hot(word, logit.shape[-1]).to(soft.dtype)
+    return hard + (soft - soft.detach()), word
+
+
+def decide_from(policy_logits: Tensor, value: Tensor, exit_logit: Tensor, tilt: float) -> Tensor:
+    """The three deciding heads put together; shapes as in Output, gives (B, T, 3, 3).
+
+    In a position p: leave with probability σ(exit[p]), to where the policy points among the other two; else stay.
+    Flat: where the policy points. Then every action a gains `tilt`·value[a] in log-odds; value is not taught by this.
+    """
+    own = torch.tensor([[True, False, False], [False, False, False], [False, False, True]])
+    away = policy_logits.masked_fill(own, -1e9).log_softmax(-1)
+    leave = functional.logsigmoid(exit_logit).unsqueeze(-1)
+    stay = functional.logsigmoid(-exit_logit).unsqueeze(-1)
+    in_position = torch.where(own, stay, leave + away)
+    is_flat = torch.tensor([False, True, False]).unsqueeze(-1)
+    mixed = torch.where(is_flat, away, in_position)
+    return (mixed + tilt * value.detach().unsqueeze(-2)).softmax(-1)

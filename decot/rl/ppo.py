@@ -1,0 +1,377 @@
+"""PPO (arXiv 1707.06347, eq. 7) over whole stretches of a market that does not know us.
+
+1) The trunk runs once over a stretch, its state warmed by the rows before (never reset to zero in mid-market).
+2) advantage="exact": the advantage of all nine (position, action) pairs comes from one backward recursion, and the
+   objective sums over them, weighted by how likely the policy stands there; advantage="gae" samples walks instead.
+3) Costs grow from nothing to full over the first part of training, and the forecasts are taught beside the policy:
+   without these two a market with costs teaches only never to trade.
+4) The value head is that of standing somewhere *after* the decision; what a position is worth follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from decot.errors import ConfigError
+from decot.market.exact import exact_advantages, rollout
+from decot.market.steps import Steps, walk_bps
+from decot.model.agent import Agent, Output
+from decot.model.lesson import Lesson
+from decot.model.play import decide, walk
+from decot.model.vocabulary import OUTLOOK, RISK
+from decot.rl.batch import Reader, Stretches
+from decot.rl.memory import Cursor, recall, remember, snapshot
+
+Callback = Callable[[dict[str, float]], bool | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PPOConfig:
+    """How to learn; what is learned is the agent's."""
+
+    env_steps: int = 600_000
+    """rows of market decided on, in all"""
+    batch: int = 16
+    """stretches per update"""
+    length: int = 256
+    """rows per stretch"""
+    burn_in: int = 100
+    """rows before a stretch that only warm the state"""
+    epochs: int = 2
+    """gradient steps per update"""
+    learning_rate: float = 4e-3
+    decay: float = 0.2
+    """the learning rate ends at this share of itself"""
+    clip: float = 0.2
+    gamma: float = 0.998
+    advantage: str = "exact"
+    """exact or gae"""
+    lam: float = 0.95
+    """of GAE"""
+    accounts: int = 4
+    """of GAE: walks per stretch, sharing one trunk"""
+    entropy: float = 0.003
+    value: float = 0.25
+    forecast: float = 0.5
+    words: float = 0.1
+    """weight of the seven readings' answers"""
+    outlook: float = 0.03
+    """weight of the true outlook and risk; the policy shapes them as well"""
+    explore: float = 0.1
+    """share of the exact objective that looks at positions as if each were equally likely"""
+    anneal: float = 0.6
+    """costs are full after this share of training"""
+    grad_clip: float = 0.5
+    weight_decay: float = 0.0
+    eval_every: int = 10
+    """updates between two looks at the validation part"""
+    patience: int = 0
+    """looks without a better profit, after costs are full, before stopping; 0 never stops early"""
+    save_every: int = 20
+    """updates between two saves, where a resume folder is given"""
+
+    def __post_init__(self) -> None:
+        faults = [f"{name}: {getattr(self, name)} is below 1"
+                  for name in ("env_steps", "batch", "length", "epochs", "accounts", "eval_every", "save_every")
+                  if getattr(self, name) < 1]  # fmt: skip
+        if self.advantage not in ("exact", "gae"):
+            faults.append(f"advantage: {self.advantage!r} is neither exact nor gae")
+        if self.length < 2:
+            faults.append(f"length: {self.length} is below 2")
+        if faults:
+            raise ConfigError(faults)
+
+    @property
+    def updates(self) -> int:
+        return max(1, self.env_steps // (self.batch * self.length))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """An agent after learning."""
+
+    agent: Agent
+    curve: list[dict[str, float]] = field(default_factory=list)
+    """one line per look: update, env_steps, train_bps per 1,000 rows, validation_bps, trades, losses"""
+    env_steps: int = 0
+    best_step: int = 0
+    """env steps of the weights that were kept"""
+    best_bps: float = float("nan")
+    """validation profit of the weights that were kept"""
+
+
+def train(
+    agent: Agent,
+    lesson: Lesson,
+    steps: Steps,
+    cfg: PPOConfig,
+    *,
+    validation: tuple[Lesson, Steps] | None = None,
+    seed: int = 0,
+    callback: Callback | None = None,
+    resume: Path | None = None,
+) -> Trained:
+    """Teach `agent` in place and give it back with the weights that did best on validation (the last ones without it).
+
+    Args:
+        callback: called after every look with the curve's line; False stops (a pruned trial).
+        resume: folder; what was saved there is continued, to the very bits of a run never interrupted.
+    """
+    reader = Reader(lesson, steps, cfg.length, cfg.burn_in)
+    learner = Learner(agent, reader, cfg, seed)
+    cursor = Cursor(best=snapshot(agent))
+    if resume is not None:
+        cursor = recall(resume, agent, learner.optimizer, learner.rng, cursor)
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(cursor.torch_rng if cursor.torch_rng is not None else _torch_rng(seed))
+        for update in range(cursor.update, cfg.updates):
+            losses = learner.update(update / cfg.updates)
+            is_last = update + 1 == cfg.updates
+            cursor.update = update + 1
+            goes_on = True
+            if cursor.update % cfg.eval_every == 0 or is_last:
+                line = _look(agent, cursor, cfg, losses, validation)
+                goes_on = callback is None or callback(line) is not False
+                goes_on = goes_on and not (cfg.patience and cursor.stale >= cfg.patience)
+            if resume is not None and (cursor.update % cfg.save_every == 0 or is_last or not goes_on):
+                cursor.torch_rng = torch.get_rng_state()
+                remember(resume, agent, learner.optimizer, learner.rng, cursor)
+            if not goes_on:
+                break
+    if validation is not None:
+        agent.load_state_dict(cursor.best)
+    done = cursor.update * cfg.batch * cfg.length
+    best_step = cursor.best_update * cfg.batch * cfg.length if validation is not None else done
+    return Trained(agent.eval(), cursor.curve, done, best_step, cursor.best_bps)
+
+
+def _torch_rng(seed: int) -> Tensor:
+    return torch.Generator().manual_seed(seed).get_state()
+
+
+def profit(agent: Agent, lesson: Lesson, steps: Steps) -> tuple[float, int]:
+    """Net bps of the agent's own walk over a tape, and how many unit position changes it made."""
+    targets = walk(decide(agent, lesson.obs).actions_if)
+    return float(walk_bps(steps, targets).sum()), int(np.abs(np.diff(targets, prepend=0)).sum())
+
+
+def _look(
+    agent: Agent,
+    cursor: Cursor,
+    cfg: PPOConfig,
+    losses: dict[str, float],
+    validation: tuple[Lesson, Steps] | None,
+) -> dict[str, float]:
+    line = {
+        "update": float(cursor.update),
+        "env_steps": float(cursor.update * cfg.batch * cfg.length),
+        **losses,
+    }
+    if validation is not None:
+        line["validation_bps"], line["trades"] = profit(agent, *validation)
+        if cursor.update >= cfg.anneal * cfg.updates or cursor.update == cfg.updates:
+            if not line["validation_bps"] <= cursor.best_bps:
+                cursor.best_bps, cursor.best_update, cursor.stale = line["validation_bps"], cursor.update, 0
+                cursor.best = snapshot(agent)
+            else:
+                cursor.stale += 1
+    cursor.curve.append(line)
+    return line
+
+
+class Learner:
+    """One agent, its optimiser and its luck; `update` is one batch of stretches."""
+
+    def __init__(self, agent: Agent, reader: Reader, cfg: PPOConfig, seed: int) -> None:
+        self.agent, self.reader, self.cfg = agent, reader, cfg
+        self.rng = np.random.default_rng(seed)
+        self.optimizer = torch.optim.AdamW(
+            agent.parameters(), cfg.learning_rate, eps=1e-5, weight_decay=cfg.weight_decay
+        )
+        settle_units(agent, reader)
+
+    def update(self, progress: float) -> dict[str, float]:
+        """One batch, `epochs` gradient steps. `progress` in [0, 1) sets the costs and the learning rate."""
+        cfg, agent = self.cfg, self.agent
+        cost = min(1.0, progress / cfg.anneal) if cfg.anneal > 0 else 1.0
+        for group in self.optimizer.param_groups:
+            group["lr"] = cfg.learning_rate * (1 - (1 - cfg.decay) * progress)
+        batch = self.reader.draw(self.rng, cfg.batch)
+        agent.train()
+        with torch.no_grad():
+            _, state = agent.trunk(batch.burn)
+        told: dict[str, float] = {}
+        for epoch in range(cfg.epochs):
+            out = agent(batch.obs, state)
+            log_pi = agent.decision(out).clamp_min(1e-8).log()
+            if epoch == 0:
+                judged = self._judge(out, log_pi.detach(), batch, cost)
+            loss, told = self._loss(out, log_pi, judged, batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), cfg.grad_clip)
+            self.optimizer.step()
+        return {**told, "cost": cost, "grad_norm": float(norm), "train_bps": judged.bps}
+
+    def _judge(self, out: Output, log_pi: Tensor, batch: Stretches, cost: float) -> Judged:
+        """What the old policy's choices were worth: the last row is only looked at for what comes after."""
+        pi = log_pi.exp().numpy()
+        ret, buy, sell = batch.ret[:, :-1], batch.buy[:, :-1] * cost, batch.sell[:, :-1] * cost
+        stand = out.value.detach().numpy() * self.agent.value_unit.item()
+        position_values = worth(stand, pi, batch.buy * cost, batch.sell * cost)
+        if self.cfg.advantage == "exact":
+            return self._judge_exactly(log_pi, pi, position_values, (ret, buy, sell))
+        return self._judge_walks(log_pi, pi, position_values, (ret, buy, sell))
+
+    def _judge_exactly(
+        self,
+        log_pi: Tensor,
+        pi: np.ndarray,
+        values: np.ndarray,
+        pay: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> Judged:
+        ret, buy, sell = pay
+        found = exact_advantages(pi[:, :-1], ret, buy, sell, self.cfg.gamma, last_values=values[:, -1])
+        stood = (1 - self.cfg.explore) * found.occupancy + self.cfg.explore / 3
+        weight = stood[..., None] * pi[:, :-1]
+        spread = np.sqrt((weight * found.advantages**2).sum((2, 3)).mean()) + 1e-8
+        own = np.arange(3)
+        stand = found.advantages[:, :, own, own] + found.values
+        bps = float((found.values[:, 0, 1]).mean()) / pi.shape[1] * 1_000
+        return Judged(
+            log_pi[:, :-1],
+            torch.from_numpy((found.advantages / spread).astype(np.float32)),
+            torch.from_numpy(weight.astype(np.float32)),
+            torch.from_numpy(stand.astype(np.float32)),
+            None,
+            bps,
+        )
+
+    def _judge_walks(
+        self,
+        log_pi: Tensor,
+        pi: np.ndarray,
+        values: np.ndarray,
+        pay: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> Judged:
+        n_walks, cfg = self.cfg.accounts, self.cfg
+        ret, buy, sell = (np.repeat(x, n_walks, 0) for x in pay)
+        walked = rollout(
+            np.repeat(pi[:, :-1], n_walks, 0), np.repeat(values[:, :-1], n_walks, 0), ret, buy, sell,
+            gamma=cfg.gamma, lam=cfg.lam, seed=int(self.rng.integers(2**31)),
+            last_values=np.repeat(values[:, -1], n_walks, 0),
+            start=self.rng.integers(0, 3, len(ret)).astype(np.int8),
+        )  # fmt: skip
+        n_batch, ticks = pi.shape[0], pi.shape[1] - 1
+        shape = (n_batch, n_walks, ticks)
+        advantage = walked.advantages - walked.advantages.mean()
+        advantage /= advantage.std() + 1e-8
+        move = walked.actions.astype(np.int64) - walked.positions
+        paid = np.maximum(move, 0) * buy + np.maximum(-move, 0) * sell
+        weight, signal = np.zeros((2, *pi[:, :-1].shape), np.float32)
+        stand, seen = np.zeros((2, n_batch, ticks, 3), np.float32)
+        rows = (
+            np.broadcast_to(np.arange(n_batch)[:, None, None], shape),
+            np.broadcast_to(np.arange(ticks), shape),
+        )
+        at = (*rows, walked.positions.reshape(shape), walked.actions.reshape(shape))
+        np.add.at(weight, at, 1 / n_walks)
+        np.add.at(signal, at, advantage.reshape(shape) / n_walks)
+        np.add.at(stand, (*rows, at[3]), (walked.returns + paid).reshape(shape))
+        np.add.at(seen, (*rows, at[3]), 1)
+        signal = np.divide(signal, weight, out=np.zeros_like(signal), where=weight > 0)
+        stand = np.divide(stand, seen, out=np.zeros_like(stand), where=seen > 0)
+        bps = float(walked.rewards.mean()) * 1_000
+        as_tensor = torch.from_numpy
+        return Judged(
+            log_pi[:, :-1], as_tensor(signal), as_tensor(weight), as_tensor(stand), as_tensor(seen > 0), bps
+        )
+
+    def _loss(
+        self, out: Output, log_pi: Tensor, judged: Judged, batch: Stretches
+    ) -> tuple[Tensor, dict[str, float]]:
+        cfg, agent = self.cfg, self.agent
+        now = log_pi[:, :-1]
+        ratio = (now - judged.log_pi).exp()
+        gain = torch.minimum(
+            ratio * judged.advantage, ratio.clamp(1 - cfg.clip, 1 + cfg.clip) * judged.advantage
+        )
+        policy_loss = -(judged.weight * gain).sum((2, 3)).mean()
+        entropy = -(log_pi.exp() * log_pi).sum(-1).mean()
+        value_loss = _value_loss(out.value[:, :-1], judged.stand / agent.value_unit, judged.seen)
+        standard = (out.forecasts - agent.forecast_mean) / agent.forecast_scale
+        wanted = ((batch.targets - agent.forecast_mean) / agent.forecast_scale).clamp(-5, 5)
+        forecast_loss = functional.mse_loss(standard, wanted)
+        word_loss, outlook_loss = _word_losses(out, batch.words, agent.order)
+        loss = (
+            policy_loss - cfg.entropy * entropy + cfg.value * value_loss + cfg.forecast * forecast_loss
+            + cfg.words * word_loss + cfg.outlook * outlook_loss
+        )  # fmt: skip
+        told = {
+            "policy_loss": policy_loss, "entropy": entropy, "value_loss": value_loss,
+            "forecast_loss": forecast_loss, "word_loss": word_loss,
+            "kl": (judged.weight * (judged.log_pi - now)).sum((2, 3)).mean(),
+        }  # fmt: skip
+        return loss, {name: float(value.detach()) for name, value in told.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One batch seen with the old policy's eyes; T−1 rows."""
+
+    log_pi: Tensor
+    """(B, T−1, 3, 3) of the old policy"""
+    advantage: Tensor
+    """(B, T−1, 3, 3) in their own spread"""
+    weight: Tensor
+    """(B, T−1, 3, 3) how often that pair is met; sums to about 1 per row"""
+    stand: Tensor
+    """(B, T−1, 3) bps to come when standing there after the decision"""
+    seen: Tensor | None
+    """(B, T−1, 3) where `stand` was met; None is everywhere"""
+    bps: float
+    """profit of the old policy per 1,000 rows, at the costs of the moment"""
+
+
+def settle_units(agent: Agent, reader: Reader) -> None:
+    """Give forecasts and values the units of the training tape, unless an earlier training did."""
+    if bool(agent.value_unit > 0):
+        return
+    mean, scale = reader.targets.mean(0), reader.targets.std(0)
+    agent.forecast_mean.copy_(mean)
+    agent.forecast_scale.copy_(torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
+    ret, buy, sell = reader.pay
+    agent.value_unit.fill_(max(float(np.mean(buy + sell)) / 2, float(ret.std()), 1e-3))
+
+
+def worth(stand: np.ndarray, pi: np.ndarray, buy: np.ndarray, sell: np.ndarray) -> np.ndarray:
+    """(…, 3) value of each position from the value of standing at each afterwards: Σ π(a|p)·(stand[a] − cost(p→a))."""
+    move = np.arange(3)[None, :] - np.arange(3)[:, None]
+    cost = np.maximum(move, 0) * buy[..., None, None] + np.maximum(-move, 0) * sell[..., None, None]
+    total: np.ndarray = (pi * (stand[..., None, :] - cost)).sum(-1)
+    return total
+
+
+def _value_loss(value: Tensor, wanted: Tensor, seen: Tensor | None) -> Tensor:
+    """What positions share is mostly the market's noise and counts little; what sets them apart counts fully."""
+    if seen is not None:
+        return (functional.smooth_l1_loss(value, wanted, reduction="none") * seen).sum() / seen.sum()
+    shared, wanted_shared = value.mean(-1, keepdim=True), wanted.mean(-1, keepdim=True)
+    apart = functional.smooth_l1_loss(value - shared, wanted - wanted_shared)
+    return apart + 0.1 * functional.smooth_l1_loss(shared, wanted_shared)
+
+
+def _word_losses(out: Output, truth: Tensor, order: list[int]) -> tuple[Tensor, Tensor]:
+    losses = {
+        k: functional.cross_entropy(out.word_logits[k].flatten(0, 1), truth[:, :, k].flatten()) for k in order
+    }
+    readings = [loss for k, loss in losses.items() if k not in (OUTLOOK, RISK)]
+    zero = out.value.new_zeros(())
+    return (torch.stack(readings).mean() if readings else zero), (losses[OUTLOOK] + losses[RISK]) / 2
