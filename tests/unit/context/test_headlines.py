@@ -4,10 +4,10 @@ import json
 
 import polars as pl
 import pytest
-from schemas.tables import Headlines, faults
 
 from decot.context.headlines import HeadlinesConfig, clean, read_headlines, settle
 from decot.errors import TapeRefused
+from schemas.tables import Headlines, faults
 
 NOON = 1_767_614_400_000  # 2026-01-05 12:00 UTC
 

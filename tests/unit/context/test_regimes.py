@@ -160,3 +160,34 @@ def test_flat_prices_still_fit():
     mid = 100 + 0.1 * (rng.random(3_000) < 0.01).cumsum()
     model = fit(regime_inputs(mid))
     assert np.isfinite(posteriors(model, regime_inputs(mid))).all()
+
+
+def test_a_mixture_filter_is_hmmlearns_too():
+    """Two Gaussians per state: the fit is finite and our posterior is GMMHMM's of the prefix to 1e-9."""
+    from hmmlearn.hmm import GMMHMM
+
+    x, _ = planted(1_500, 12)
+    model = fit(x, RegimeConfig(mixture=2, restarts=4, finalists=2))
+    oracle = GMMHMM(3, n_mix=2, covariance_type="full")
+    oracle.startprob_, oracle.transmat_, oracle.weights_ = model.start, model.move, model.weights
+    oracle.means_, oracle.covars_ = model.means, model.covars
+    ours = posteriors(model, x)
+    for t in (0, 1, 50, 1_000, 1_499):
+        np.testing.assert_allclose(ours[t, :3], oracle.predict_proba(x[: t + 1])[-1], atol=1e-9)
+
+
+@pytest.mark.tapes
+def test_the_recorded_tape_filters_as_hmmlearn_does(tapes):
+    """On StandX the causal posterior is hmmlearn's of the prefix to 1e-9, and no row knows its future."""
+    import polars as pl
+
+    book = pl.read_parquet(tapes / "standx-btcusd" / "bbo_2026-01-06.parquet").gather_every(4)[:8_000]
+    mid = ((book["bid"] + book["ask"]) / 2).to_numpy()
+    x = regime_inputs(mid)
+    model = fit(x[:5_000])
+    ours, oracle = posteriors(model, x), as_hmmlearn(model)
+    for t in [*range(40), *range(100, 8_000, 613)]:
+        np.testing.assert_allclose(ours[t, :3], oracle.predict_proba(x[: t + 1])[-1], atol=1e-9)
+    changed = mid.copy()
+    changed[6_000:] = changed[6_000:][::-1] * 1.01
+    assert np.array_equal(posteriors(model, regime_inputs(changed))[:6_000], ours[:6_000])

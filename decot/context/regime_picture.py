@@ -1,0 +1,131 @@
+"""Regimes for the eye and for a summary line: price by regime, transitions, dwell times. Knows no report.
+
+The figure is a plain dict in plotly's JSON form, so whoever tells the story needs neither this room nor numpy.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from decot.context.forward import Floats
+from decot.context.regime_model import RegimeModel
+
+COLOURS = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9")
+"""told apart by colour-blind eyes too (Okabe and Ito)"""
+
+
+def dwell_runs(labels: np.ndarray, n_states: int) -> list[np.ndarray]:
+    """For each state, the lengths in bars of its finished runs (the last run is still open and left out)."""
+    edges = np.flatnonzero(np.diff(labels)) + 1
+    starts = np.r_[0, edges]
+    lengths = np.diff(np.r_[starts, len(labels)])[:-1]
+    return [lengths[labels[starts[:-1]] == k] for k in range(n_states)]
+
+
+def regime_summary(model: RegimeModel, posterior: Floats, clock_ms: int) -> dict[str, Any]:
+    """Figures of a regime model on a table: per state its share, spread, mean and dwell time; all plain values."""
+    labels = posterior.argmax(1)
+    runs = dwell_runs(labels, model.n_states)
+    mean, spread = model.moments()[0], model.volatility()
+    states = [
+        {
+            "state": k,
+            "share": float((labels == k).mean()),
+            "spread_of_input_0": float(spread[k]),
+            "mean": mean[k].tolist(),
+            "expected_dwell_s": float(model.dwell_bars()[k] * clock_ms / 1_000),
+            "seen_dwell_s": float(runs[k].mean() * clock_ms / 1_000) if runs[k].size else None,
+        }
+        for k in range(model.n_states)
+    ]
+    hours = max(len(labels) * clock_ms / 3_600_000, 1e-12)
+    return {
+        "n_states": model.n_states,
+        "sha256": model.digest,
+        "states": states,
+        "switches_per_hour": float((np.diff(labels) != 0).sum() / hours),
+        "certainty": float(posterior.max(1).mean()),
+        "bic": model.fitted.get("bic"),
+        "tried": {str(notes["n_states"]): notes["bic"] for notes in model.fitted.get("tried", [])},
+        "alignment": model.fitted.get("alignment"),
+    }
+
+
+def regime_picture(
+    timestamp_ms: np.ndarray, mid: Floats, posterior: Floats, model: RegimeModel, *, most_points: int = 4_000
+) -> dict[str, Any]:
+    """Price coloured by the most likely regime, the transition matrix, and dwell times, as a plotly figure dict.
+
+    Args:
+        timestamp_ms, mid, posterior: (T,), (T,), (T, ≥K) of the bars shown, causal posteriors.
+        most_points: long tables are thinned to every n-th bar for the price; dwell times use every bar.
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    n_states = model.n_states
+    names = [f"regime {k}" for k in range(n_states)]
+    labels = posterior.argmax(1)
+    figure = make_subplots(
+        rows=2,
+        cols=2,
+        specs=[[{"colspan": 2}, None], [{}, {}]],
+        row_heights=[0.6, 0.4],
+        vertical_spacing=0.14,
+        subplot_titles=("mid by regime", "transition probability per bar", "dwell time, bars"),
+    )
+    every = max(-(-len(mid) // most_points), 1)
+    times = np.asarray(timestamp_ms)[::every].astype("datetime64[ms]").astype(str).tolist()
+    price, shown = np.asarray(mid, dtype=np.float64)[::every], labels[::every]
+    for k in range(n_states):
+        own = [float(p) if label == k else None for p, label in zip(price, shown, strict=True)]
+        figure.add_trace(
+            go.Scatter(
+                x=times,
+                y=own,
+                mode="lines+markers",
+                marker={"color": COLOURS[k], "size": 3},
+                line={"color": COLOURS[k], "width": 1.5},
+                connectgaps=False,
+                name=names[k],
+            ),
+            row=1,
+            col=1,
+        )
+    figure.add_trace(
+        go.Heatmap(
+            z=model.move.tolist(),
+            x=names,
+            y=names,
+            zmin=0,
+            zmax=1,
+            colorscale="Blues",
+            showscale=False,
+            text=[[f"{p:.3f}" for p in row] for row in model.move],
+            texttemplate="%{text}",
+        ),
+        row=2,
+        col=1,
+    )
+    for k, runs in enumerate(dwell_runs(labels, n_states)):
+        box = go.Box(
+            y=runs.tolist(), name=names[k], marker_color=COLOURS[k], boxpoints=False, showlegend=False
+        )
+        figure.add_trace(box, row=2, col=2)
+    expected = go.Scatter(
+        x=names,
+        y=model.dwell_bars().tolist(),
+        mode="markers",
+        marker={"symbol": "diamond", "color": "#222222", "size": 8},
+        name="expected, 1/(1−a)",
+    )
+    figure.add_trace(expected, row=2, col=2)
+    figure.update_yaxes(type="log", row=2, col=2)
+    figure.update_yaxes(autorange="reversed", row=2, col=1)
+    figure.update_layout(height=640, margin={"l": 60, "r": 20, "t": 60, "b": 40}, template="plotly_white")
+    plain: dict[str, Any] = json.loads(figure.to_json())
+    plain["layout"].pop("template", None)
+    return plain
