@@ -129,20 +129,32 @@ def _venue(stretch: Stretch, cfg: GateConfig) -> Rule:
 
 
 def _delay(evidence: Evidence, cfg: GateConfig) -> Rule:
-    """Judged only where there is a Sharpe to lose: at none, the profit rules have already spoken."""
-    now, late = moments(evidence.other_day.period_bps).sharpe, moments(evidence.delayed.period_bps).sharpe
+    """Refused only where the change is no accident: a vanished Sharpe that was there, or a rise beyond noise."""
+    now, late = moments(evidence.other_day.period_bps), moments(evidence.delayed.period_bps)
     bound = f"{cfg.delay_keeps_min:g}…{cfg.delay_keeps_max:g}"
-    if now <= 0:
+    if now.sharpe <= 0:
         return Rule("delay", 0.0, bound, True, "there is no Sharpe that a delay could destroy.")
-    kept = late / now
-    why = f"decided one bar later the Sharpe goes from {now:.3f} to {late:.3f} a period ({100 * kept:.0f} % is left)"
+    kept = late.sharpe / now.sharpe
+    why = (
+        f"decided one bar later the Sharpe goes from {now.sharpe:.3f} to {late.sharpe:.3f} a period "
+        f"({100 * kept:.0f} % is left)"
+    )
+    sure = False
     if kept < cfg.delay_keeps_min:
-        why += "; it lives in the very bar it acts on, as a leak would."
+        sure = now.sharpe * math.sqrt(now.n) > 1.645
+        why += "; it lives in the very bar it acts on, as a leak would"
     elif kept > cfg.delay_keeps_max:
-        why += "; nothing true gets better by being late."
-    else:
-        why += "."
-    return Rule("delay", kept, bound, cfg.delay_keeps_min <= kept <= cfg.delay_keeps_max, why)
+        sure = late.mean - now.mean > 1.645 * math.hypot(now.sd, late.sd) / math.sqrt(max(now.n, 1))
+        why += "; nothing true gets better by being late"
+    passed = cfg.delay_keeps_min <= kept <= cfg.delay_keeps_max
+    return Rule(
+        "delay",
+        kept,
+        bound,
+        passed,
+        why + ("." if passed or sure else ", or the sample is too small."),
+        refuses=sure,
+    )
 
 
 def _monotone(evidence: Evidence) -> list[Rule]:
