@@ -53,7 +53,7 @@ class DayReport:
     docs_html: Path
 
 
-_DRIFTING: Final = ("volume", "median_spread_bps", "volatility_bps")
+_DRIFTING: Final = ("volume_per_hour", "median_spread_bps", "volatility_bps")
 
 
 def day_figures(frame: pl.DataFrame, *, stale_s: float = 10.0) -> dict[str, float]:
@@ -78,6 +78,7 @@ def day_figures(frame: pl.DataFrame, *, stale_s: float = 10.0) -> dict[str, floa
         "longest_gap_s": longest / 1_000,
         "end_stale_s": end_stale / 1_000,
         "volume": float(frame["volume"].sum()),
+        "volume_per_hour": float(frame["volume"].sum()) / span * 3_600_000,
         "zero_volume_share": float((frame["volume"] <= 0).mean() or 0.0),  # type: ignore[arg-type]
         "median_spread_bps": float(spread.median() or 0.0),  # type: ignore[arg-type]
         "locked_share": float((spread == 0).mean() or 0.0),  # type: ignore[arg-type]

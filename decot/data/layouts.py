@@ -149,6 +149,8 @@ def choose_session(sessions: list[str], symbol: str | None, path: Path) -> str:
     `symbol` may be a session ("usdm_btcusdt_20240808-08"), a market's symbol ("usdm_btcusdt") or a bare
     symbol ("BTCUSDT", looked for on USD-M, then spot, then COIN-M).
     """
+    if symbol in sessions:
+        return str(symbol)
     wanted = (symbol or "btcusdt").lower().replace("/", "").replace("-", "_")
     names = [
         wanted,
@@ -189,12 +191,23 @@ def _binance_book(file: Path, trades: pl.DataFrame) -> tuple[pl.DataFrame, bool]
     reading.demand_book(frame, file.name)
     estimated = "event_ms" not in frame.columns or frame["event_ms"].null_count() > 0
     if estimated:
-        late = int((trades["recv_us"] - trades["ts_us"]).median() or 0) if trades.height else 0  # type: ignore[arg-type]
-        frame = frame.with_columns(ts_us=pl.col("recv_us") - late)
+        frame = frame.with_columns(ts_us=estimated_ts(frame, trades))
     else:
         frame = frame.with_columns(ts_us=pl.col("event_ms") * 1_000)
         reading.demand_time(frame, "ts_us", file.name)
     return top_as_depth(frame), estimated
+
+
+def estimated_ts(book: pl.DataFrame, trades: pl.DataFrame) -> pl.Series:
+    """When quotes without an exchange time happened: as late as the last trade received before them.
+
+    Knows only the past of each row, so a stream that does the same gets the same numbers.
+    """
+    delays = trades.select("recv_us", late=pl.col("recv_us") - pl.col("ts_us")).sort(
+        "recv_us", maintain_order=True
+    )
+    known = book.select("recv_us").join_asof(delays, on="recv_us", allow_exact_matches=False)
+    return known.select((pl.col("recv_us") - pl.col("late").fill_null(0)).cum_max()).to_series()
 
 
 LAYOUTS: Final = (

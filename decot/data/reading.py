@@ -65,7 +65,7 @@ def read_any(path: Path) -> pl.DataFrame:
     except pl.exceptions.NoDataError as broken:
         raise TapeRefused(path.name, "the file is empty", FETCH_AGAIN) from broken
     except _BROKEN as broken:
-        row = _bad_csv_line(path) if ".csv" in name else None
+        row = bad_csv_line(path) if ".csv" in name else None
         kind = name.removesuffix(".gz").rsplit(".", 1)[-1].upper()
         why = f"cannot be read as {kind}: {str(broken).splitlines()[0][:160]}"
         raise TapeRefused(path.name, why, FETCH_AGAIN, row=row) from broken
@@ -97,7 +97,7 @@ def json_object(line: bytes, file: str, row: int) -> dict[str, Any]:
     return value
 
 
-def _bad_csv_line(path: Path) -> int | None:
+def bad_csv_line(path: Path) -> int | None:
     """The first line (0 is the one after the header) whose number of fields is not the header's."""
     if path.name.lower().endswith(".gz"):
         return None
@@ -117,7 +117,10 @@ def typed(column: pl.Series, dtype: Any, file: str, may_be_null: bool = False) -
     if column.dtype == pl.String and dtype.is_numeric():
         column = column.str.strip_chars()
     try:
-        cast = column.cast(dtype, strict=False)
+        if column.dtype == pl.String and dtype.is_temporal():
+            cast = column.str.to_datetime(time_unit=dtype.time_unit, strict=False)
+        else:
+            cast = column.cast(dtype, strict=False)
     except pl.exceptions.PolarsError as broken:
         raise TapeRefused(
             file, f"{column.dtype} where {dtype} is due", "convert the column", column=name
@@ -125,8 +128,12 @@ def typed(column: pl.Series, dtype: Any, file: str, may_be_null: bool = False) -
     if dtype.is_integer() and column.dtype.is_float():
         refuse_where(column != cast.cast(column.dtype), column, file, "not a whole number")
     lost = cast.is_null() & ~(column.is_null() & may_be_null)
-    refuse_where(lost, column, file, f"not {'a number' if dtype.is_numeric() else 'a ' + str(dtype)}")
+    refuse_where(lost, column, file, _expected(dtype))
     return cast
+
+
+def _expected(dtype: Any) -> str:
+    return "not a number" if dtype.is_numeric() else "not a time" if dtype.is_temporal() else f"not a {dtype}"
 
 
 def refuse_where(wrong: pl.Series, column: pl.Series, file: str, what: str, way_out: str = FIX_ROW) -> None:
