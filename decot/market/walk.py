@@ -46,12 +46,14 @@ def live_row(
     refused: np.ndarray,
     fills: np.ndarray,
     trades: np.ndarray,
+    origin: int,
 ) -> int:
     """One account lives through row u; `d` is the first decision not yet arrived, and the answer is the next one.
 
     In this order: funding is paid on what was held, a resting order meets the prints of the row, decisions that
     arrive meet the touch at its end, and an account below its maintenance margin is liquidated.
-    `wanted[d & mask]` is the target decided at row d (mask −1 for a whole tape, ring size − 1 for a ring).
+    `wanted[d & mask]` is the target decided at row d (mask −1 for a whole tape, ring size − 1 for a ring). Rows are
+    written down as row + `origin`.
     """
     touch = book[u]
     if touch[FUNDING] != 0.0 and state[LOTS] != 0.0 and rules[KIND] == PERP:
@@ -60,19 +62,43 @@ def live_row(
         state[FEES] += paid
         state[FUNDED] += paid
     if state[R_LOTS] > 0:
-        wait(state, u, touch, prints, offsets[u], offsets[u + 1], rules, account, fills, trades)
+        wait(state, u + origin, touch, prints, offsets[u], offsets[u + 1], rules, account, fills, trades)
     while d < len(fill_index) and fill_index[d] == u:
         target = wanted[d & mask]
         if state[RUINED] < 0:
             if account[POST] > 0:
-                arrive_post(state, d, u, target, book[d], touch, rules, account, refused, fills, trades)
+                arrive_post(
+                    state,
+                    d + origin,
+                    u + origin,
+                    target,
+                    book[d],
+                    touch,
+                    rules,
+                    account,
+                    refused,
+                    fills,
+                    trades,
+                )
             elif account[DISCRETE] == 0 or (target * state[LOTS] <= 0 and (target != 0 or state[LOTS] != 0)):
-                arrive(state, d, u, target, book[d], touch, rules, account, refused, fills, trades)
+                arrive(
+                    state,
+                    d + origin,
+                    u + origin,
+                    target,
+                    book[d],
+                    touch,
+                    rules,
+                    account,
+                    refused,
+                    fills,
+                    trades,
+                )
         d += 1
     if state[LOTS] != 0.0 and rules[KIND] != SPOT:
         margin = rules[MAINTENANCE] * abs(state[LOTS]) * rules[LOT] * touch[4]
         if worth(state, touch[4], rules[LOT]) < margin:
-            liquidate(state, u, touch, rules, fills, trades)
+            liquidate(state, u + origin, touch, rules, fills, trades)
     return d
 
 
@@ -117,7 +143,21 @@ def walk_one(
     d = 0
     for u in range(n_rows):
         d = live_row(
-            u, d, book, offsets, prints, fill_index, wanted, -1, rules, account, state, refused, fills, trades
+            u,
+            d,
+            book,
+            offsets,
+            prints,
+            fill_index,
+            wanted,
+            -1,
+            rules,
+            account,
+            state,
+            refused,
+            fills,
+            trades,
+            0,
         )
         if u == n_rows - 1:
             close_out(u, book, rules, account, state, refused, fills, trades)
@@ -164,6 +204,7 @@ def walk_many(
                 refused[i],
                 fills,
                 trades,
+                0,
             )
             if u == n_rows - 1:
                 close_out(u, book, rules, account, state, refused[i], fills, trades)
@@ -209,6 +250,7 @@ def step_many(
             refused[i],
             fills,
             trades,
+            0,
         )
         rows[i] = u + 1
         rewards[i] = (worth(states[i], book[u + 1, 4], rules[LOT]) - before) / account[CAPITAL] * 1e4
