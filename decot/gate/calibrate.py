@@ -98,6 +98,7 @@ def knock(
         drills={},
         decision_p99_us=100.0,
         reproduced=True,
+        feature_leaks=(),
         cfg=gate,
         random_draws=random_draws,
     )

@@ -56,7 +56,12 @@ def digest_of(value: Any) -> str:
 
 def digest_folder(folder: Path) -> str:
     """sha256 over the relative names and bytes of every file, in the order of the names."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = sorted(folder.rglob("*"))
+    if links := [path.name for path in found if path.is_symlink()]:
+        raise CertificateRefused(
+            f"{folder.name}: {links[0]} is a link; what it points to can change unseen, copy it"
+        )
+    files = [path for path in found if path.is_file()]
     if not files:
         raise CertificateRefused(f"{folder.name}: no files to certify; give the folder of a saved agent")
     total = hashlib.sha256()

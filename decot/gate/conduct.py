@@ -25,7 +25,8 @@ def conduct_rules(evidence: Evidence, cfg: GateConfig) -> list[Rule]:
     ]
     for stretch in (evidence.validation, evidence.other_day):
         rules += [_oracle(stretch, cfg), _actions(stretch)]
-    rules += [_win_rate(evidence.other_day, cfg), _venue(evidence.other_day, cfg), _delay(evidence, cfg)]
+    rules += [_win_rate(evidence.other_day, cfg), _trade_sharpe(evidence.other_day, cfg)]
+    rules += [_venue(evidence.other_day, cfg), _delay(evidence, cfg)]
     rules += _monotone(evidence)
     rules += [_drill(drill.name, drill.loss, cfg) for drill in evidence.drills]
     if not evidence.drills:
@@ -78,7 +79,11 @@ def _manifest(evidence: Evidence) -> Rule:
 
 
 def _leaks(evidence: Evidence) -> Rule:
+    """A weak leak over many bars looks like skill in every other figure, so nobody passes unexamined."""
     leaks = evidence.feature_leaks
+    if leaks is None:
+        why = "nobody replaced the future to see whether an input changes; a weak leak looks like skill."
+        return Rule("feature_leaks", math.nan, 0.0, False, why)
     why = "no input changed when the future was replaced."
     if leaks:
         why = f"{len(leaks)} input(s) change when the future is replaced: {', '.join(leaks)}."
@@ -116,6 +121,14 @@ def _win_rate(stretch: Stretch, cfg: GateConfig) -> Rule:
         "; that is too good to be true." if absurd else "."
     )
     return Rule("win_rate", rate, cfg.win_rate_max, not absurd, why)
+
+
+def _trade_sharpe(stretch: Stretch, cfg: GateConfig) -> Rule:
+    m = moments(stretch.gross_bps)
+    absurd = m.n >= cfg.trades_min and m.sharpe > cfg.trade_sharpe_max
+    why = f"{stretch.name}: before costs a trade makes {m.sharpe:.2f} times its own spread"
+    why += "; trades that sure are made by those who see the future." if absurd else "."
+    return Rule("trade_sharpe", m.sharpe, cfg.trade_sharpe_max, not absurd, why)
 
 
 def _venue(stretch: Stretch, cfg: GateConfig) -> Rule:

@@ -74,7 +74,7 @@ def gather(
     other_market: Scene | None = None,
     seed_scenes: Sequence[Scene] = (),
     least_squares: Scene | None = None,
-    feature_leaks: Sequence[str] = (),
+    feature_leaks: Sequence[str] | None = None,
     manifest_faults: Sequence[str] = (),
     notes: Mapping[str, str] | None = None,
     cfg: GateConfig | None = None,
@@ -86,6 +86,7 @@ def gather(
         validation, other_day: judged at fees ×1 and latency ×2.
         period_bars: bars in one period; the same as in the ledger's trials.
         drills: tapes with a planted anomaly and what the agent decided on them (`gate/drills.py` makes them).
+        feature_leaks: columns the causality check caught, () when it caught none; None (not run) is refused.
         seed_scenes: the other day under the same genome retrained from other seeds.
     """
     cfg = cfg or GateConfig()
@@ -114,7 +115,7 @@ def gather(
         stress=stress_table(other_day, rules, account),
         decision_p99_us=decision_p99_us,
         reproduced=reproduced,
-        feature_leaks=tuple(feature_leaks),
+        feature_leaks=None if feature_leaks is None else tuple(feature_leaks),
         manifest_faults=tuple(manifest_faults),
         ruin_probability=ruin_probability(
             day.period_bps,

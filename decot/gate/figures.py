@@ -156,8 +156,8 @@ class Evidence:
     reproduced: bool | None = None
     """the artefact, loaded anew, gave the very same P&L bit for bit"""
     ledger_intact: bool = True
-    feature_leaks: tuple[str, ...] = ()
-    """columns that changed when the future did"""
+    feature_leaks: tuple[str, ...] | None = None
+    """columns that changed when the future did; None if nobody looked, which the judge refuses"""
     manifest_faults: tuple[str, ...] = ()
     """differences between what the artefact was made from (schema, data versions, code) and what is here"""
     ruin_probability: float | None = None

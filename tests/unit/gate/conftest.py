@@ -55,6 +55,7 @@ def good_evidence(**changes: Any) -> Evidence:
         "words": WordFigures(accuracy=0.9, intervention=0.9, stability=0.9, shuffled=0.25, reparse=1.0),
         "decision_p99_us": 300.0,
         "reproduced": True,
+        "feature_leaks": (),
         "ruin_probability": 0.0,
     }
     return Evidence(**{**whole, **changes})

@@ -78,6 +78,13 @@ def test_a_file_more_or_less(house):
         check(house)
 
 
+def test_a_link_is_no_model(house):
+    """A link in the artefact could be pointed elsewhere after the verdict, so it is refused."""
+    (house[1] / "other").symlink_to(house[1] / "config.json")
+    with pytest.raises(CertificateRefused, match="is a link"):
+        check(house)
+
+
 @pytest.mark.parametrize(
     ("where", "value"),
     [

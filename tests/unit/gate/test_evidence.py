@@ -132,6 +132,7 @@ def test_gathered_evidence_is_judged(evidence):
         drills={"held": scene(8)},
         decision_p99_us=100.0,
         reproduced=True,
+        feature_leaks=(),
         random_draws=50,
     )
     assert whole.validation.period_bps.size == 60

@@ -54,6 +54,7 @@ SPOILED = {
     "ledger": ({"ledger_intact": False}, "ledger", "edited, trimmed"),
     "uncounted": ({"n_trials": 3}, "ledger", "counts 3"),
     "leak": ({"feature_leaks": ("future_return_5s",)}, "feature_leaks", "future_return_5s"),
+    "leaks not looked for": ({"feature_leaks": None}, "feature_leaks", "nobody replaced"),
     "manifest": ({"manifest_faults": ("schema ab is not cd",)}, "manifest", "schema ab"),
     "drill": ({"drills": (Drill(name="flash_crash", loss=0.4),)}, "drill:flash_crash", "40.00 %"),
     "no drill": ({"drills": ()}, "drills", "no anomaly"),
