@@ -34,7 +34,7 @@ from decot.market.account import (
 from decot.market.orders import REASONS, TOO_SMALL, Fill, Holding, Order, Refusal, refusal, validate
 from decot.market.rules import LOT, VenueRules
 from decot.market.simulate import check_fit
-from decot.market.walk import live_row
+from decot.market.walk import close_out, live_row
 
 NO_PRINTS = np.empty((0, 3))
 
@@ -99,6 +99,26 @@ class Desk:
             log,
             np.empty((0, TRADE_WIDTH)),
             (due[-1][3] - here + 1) if due else self._row,
+        )
+        return [
+            Fill(side=int(side), qty=qty, price=price, fee_usdt=fee, is_maker=bool(is_maker))
+            for _, _, side, qty, price, fee, is_maker in log[: int(self.state[N_FILLS])].tolist()
+        ]
+
+    def close(self) -> list[Fill]:
+        """End of the session: cancel what rests, forget what is on its way, take the touch with what is held."""
+        self._pending.clear()
+        log = np.empty((1, FILL_WIDTH))
+        self.state[N_FILLS] = self.state[N_TRADES] = 0
+        close_out(
+            0,
+            self._touch[None],
+            self._vector,
+            self._settings,
+            self.state,
+            self._refused,
+            log,
+            np.empty((0, TRADE_WIDTH)),
         )
         return [
             Fill(side=int(side), qty=qty, price=price, fee_usdt=fee, is_maker=bool(is_maker))

@@ -15,8 +15,8 @@ from decot.market.rules import all_rules, load_rules
 from decot.market.simulate import Account, simulate
 from decot.market.steps import step_rewards
 
-SEQUENCES = 25
-"""order sequences per example, so that 400 examples are 10,000"""
+SEQUENCES = 48
+"""order sequences per example: 400 examples make 19,200, of which more than 10,000 trade"""
 HARD = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 SOME = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
@@ -90,7 +90,9 @@ def check_rules(run, rules, account):
     assert (run.lots >= 0).all() or rules.kind != "spot"
 
 
-@pytest.mark.slow
+SEEN = {"sequences": 0, "traded": 0, "fills": 0}
+
+
 @HARD
 @given(
     rules=st.sampled_from(all_rules()),
@@ -105,31 +107,8 @@ def check_rules(run, rules, account):
 def test_no_sequence_breaks_the_laws(
     world, rules, account, is_continuous, latency, ticks, vol, funding, seed
 ):
-    """10,000 order sequences: conservation to 1e-9, no order a venue would reject, never negative spot, below hindsight."""
-    laws_hold(world, rules, account, is_continuous, latency, ticks, vol, funding, seed)
-
-
-@SOME
-@given(
-    rules=st.sampled_from(all_rules()),
-    account=ACCOUNTS,
-    is_continuous=st.booleans(),
-    latency=st.sampled_from([1, 1000, 2500, 7000]),
-    ticks=st.sampled_from([0, 1, 50]),
-    vol=st.sampled_from([0.5, 5.0, 50.0]),
-    funding=st.sampled_from([0, 20]),
-    seed=st.integers(0, 2**31),
-)
-def test_a_thousand_sequences_keep_the_laws(
-    world, rules, account, is_continuous, latency, ticks, vol, funding, seed
-):
-    """The same laws on 1,000 sequences, at every run of the tests."""
-    laws_hold(world, rules, account, is_continuous, latency, ticks, vol, funding, seed)
-
-
-def laws_hold(world, rules, account, is_continuous, latency, ticks, vol, funding, seed):
-    if account.execution == "post_only":
-        is_continuous = False
+    """19,200 order sequences: money conserved to 1e-9, no order a venue rejects, never negative spot, below hindsight."""
+    is_continuous = is_continuous and account.execution == "taker"
     price = 3_000.0 if rules.symbol.startswith("ETH") else 90_000.0
     rng = np.random.default_rng(seed)
     tape = world(120, seed, vol, ticks, latency, price, rules.tick, funding)
@@ -138,8 +117,18 @@ def laws_hold(world, rules, account, is_continuous, latency, ticks, vol, funding
         run = simulate(tape, targets, rules, account, is_continuous=is_continuous)
         check_money(run, tape, rules)
         check_rules(run, rules, account)
-        if account.execution == "taker" and run.ruined_row < 0:
-            check_plausible(run, tape, rules)
+        check_plausible(run, tape, rules)
+        SEEN["sequences"] += 1
+        SEEN["traded"] += bool(len(run.fills))
+        SEEN["fills"] += len(run.fills)
+
+
+def test_the_laws_were_tried_on_enough():
+    """More than 10,000 of the sequences above really traded; the rest were refused throughout."""
+    if not SEEN["sequences"]:
+        pytest.skip("run together with the laws it counts")
+    assert SEEN["fills"] > 200_000
+    assert SEEN["traded"] >= 10_000, SEEN
 
 
 @SOME
