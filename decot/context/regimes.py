@@ -47,6 +47,10 @@ class RegimeConfig:
     seed: int = 7
     return_bars: int = 30
     vol_bars: int = 60
+    stale_s: float = 60.0
+    """a bar whose book is older than this tells nothing: no input, no evidence"""
+    gap_s: float = 7_200.0
+    """after a jump in time longer than this the inputs start afresh, as on a new day"""
 
     def faults(self) -> list[str]:
         """Everything wrong with these settings, for one ConfigError."""
@@ -61,12 +65,12 @@ class RegimeConfig:
 
 
 @njit(cache=True)
-def _input_row(mids: Floats, t: int, return_bars: int, vol_bars: int, out: Floats) -> None:
-    back = max(t - return_bars, 0)
+def _input_row(mids: Floats, first: int, t: int, return_bars: int, vol_bars: int, out: Floats) -> None:
+    back = max(t - return_bars, first)
     move_bps = 1e4 * np.log(mids[t] / mids[back])
     out[0] = np.sign(move_bps) * np.log1p(abs(move_bps))
     total, n = 0.0, 0
-    for i in range(max(t - vol_bars, 0) + 1, t + 1):
+    for i in range(max(t - vol_bars, first) + 1, t + 1):
         step_bps = 1e4 * np.log(mids[i] / mids[i - 1])
         total += step_bps * step_bps
         n += 1
@@ -74,16 +78,28 @@ def _input_row(mids: Floats, t: int, return_bars: int, vol_bars: int, out: Float
 
 
 @njit(cache=True)
-def _input_rows(mids: Floats, return_bars: int, vol_bars: int, out: Floats) -> None:
+def _input_rows(mids: Floats, starts: Floats, return_bars: int, vol_bars: int, out: Floats) -> None:
     for t in range(mids.size):
-        _input_row(mids, t, return_bars, vol_bars, out[t])
+        if starts[t] < 0:
+            out[t] = np.nan
+        else:
+            _input_row(mids, starts[t], t, return_bars, vol_bars, out[t])
 
 
-def regime_inputs(mid: Floats, cfg: RegimeConfig | None = None) -> Floats:
+def regime_inputs(
+    mid: Floats,
+    cfg: RegimeConfig | None = None,
+    *,
+    timestamp_ms: np.ndarray | None = None,
+    stale_ms: Floats | None = None,
+) -> Floats:
     """What the chain sees of each bar: (T, 2), known at that bar.
 
     Column 0: log return over `return_bars`, bps, compressed as sign·ln(1 + |bps|); column 1: logarithm of the
     root mean square 1-bar return over `vol_bars`, bps. Early rows use as much past as there is.
+    Args:
+        timestamp_ms: (T,) ends of the bars; where they jump (a night between tapes) no window reaches back over it.
+        stale_ms: (T,) age of the book; rows where nothing was heard are NaN, which is no evidence.
     Raises:
         DataFault: when a mid is not a positive number.
     """
@@ -93,8 +109,13 @@ def regime_inputs(mid: Floats, cfg: RegimeConfig | None = None) -> Floats:
     if bad.any():
         row = int(bad.argmax())
         raise DataFault(f"mid, row {row}: {mids[row]!r} is not a positive price; build the bars again")
+    heard = np.ones(mids.size, dtype=bool) if stale_ms is None else np.asarray(stale_ms) <= 1e3 * cfg.stale_s
+    begins = heard & np.r_[True, ~heard[:-1]][: mids.size]
+    if timestamp_ms is not None and mids.size:
+        begins |= heard & np.r_[True, np.diff(timestamp_ms) > 1e3 * cfg.gap_s]
+    starts = np.maximum.accumulate(np.where(begins, np.arange(mids.size), 0))
     out = np.empty((mids.size, 2))
-    _input_rows(mids, cfg.return_bars, cfg.vol_bars, out)
+    _input_rows(mids, np.where(heard, starts, -1), cfg.return_bars, cfg.vol_bars, out)
     return out
 
 
@@ -102,9 +123,10 @@ def fit(x: Floats, cfg: RegimeConfig | None = None) -> RegimeModel:
     """The best chain of the configured sizes, in canonical order. Give it the training part only.
 
     Args:
-        x: (T, D) inputs, column 0 the one whose spread is called volatility.
+        x: (T, D) inputs, column 0 the one whose spread is called volatility; a row of NaN alone is a hole, over
+            which no transition is learnt.
     Raises:
-        DataFault: too few rows, or a row that is not finite.
+        DataFault: too few rows, or a row that is finite only in part.
         ModelFault: when no restart ended with finite parameters.
     """
     cfg = cfg or RegimeConfig()
@@ -112,13 +134,21 @@ def fit(x: Floats, cfg: RegimeConfig | None = None) -> RegimeModel:
     need = 10 * max(cfg.states) * cfg.mixture
     if x.ndim != 2 or x.shape[0] < need:
         raise DataFault(f"regimes: {x.shape} rows and inputs, {need} rows are needed; give a longer part")
-    if not np.isfinite(x).all():
-        row = int((~np.isfinite(x).all(axis=1)).argmax())
-        raise DataFault(f"regimes: row {row} of the training part is not finite; drop the warm-up rows")
+    finite = np.isfinite(x)
+    partly = finite.any(axis=1) & ~finite.all(axis=1)
+    if partly.any() or finite[:, 0].sum() < need:
+        row = int(partly.argmax())
+        why = (
+            f"row {row} of the training part is not finite" if partly.any() else f"{finite[:, 0].sum()} rows"
+        )
+        raise DataFault(
+            f"regimes: {why}, {need} whole rows are needed; drop the warm-up or give a longer part"
+        )
+    whole = np.flatnonzero(finite[:, 0])
+    x, part = x[whole], np.cumsum(np.diff(whole, prepend=whole[0]) > 1)
     centre, scale = x.mean(0), np.maximum(x.std(0), 1e-9)
-    z = (x - centre) / scale
-    n_learn = z.shape[0] if cfg.choose_by == "bic" else int(0.8 * z.shape[0])
-    rows, lengths = _blocks(z[:n_learn], cfg)
+    n_learn = x.shape[0] if cfg.choose_by == "bic" else int(0.8 * x.shape[0])
+    rows, lengths = _blocks(((x - centre) / scale)[:n_learn], part[:n_learn], cfg)
     tried: list[dict[str, Any]] = []
     best: tuple[float, RegimeModel] | None = None
     for n_states in cfg.states:
@@ -193,22 +223,38 @@ class RegimeInputs:
         self._cfg = cfg or RegimeConfig()
         self._keep = max(self._cfg.return_bars, self._cfg.vol_bars) + 1
         self._mids = np.empty(0)
+        self._last_ms: int | None = None
 
-    def step(self, mid: float) -> Floats:
-        """The (2,) input row of this bar."""
+    def step(self, mid: float, *, timestamp_ms: int | None = None, stale_ms: float = 0.0) -> Floats:
+        """The (2,) input row of this bar; NaN while nothing is heard."""
+        out = np.full(2, np.nan)
+        jumped = (
+            timestamp_ms is not None
+            and self._last_ms is not None
+            and timestamp_ms - self._last_ms > 1e3 * self._cfg.gap_s
+        )
+        self._last_ms = timestamp_ms
+        silent = stale_ms > 1e3 * self._cfg.stale_s
+        if jumped or silent:
+            self._mids = np.empty(0)
+        if silent:
+            return out
         self._mids = np.append(self._mids, mid)[-self._keep :]
-        out = np.empty(2)
-        _input_row(self._mids, self._mids.size - 1, self._cfg.return_bars, self._cfg.vol_bars, out)
+        _input_row(self._mids, 0, self._mids.size - 1, self._cfg.return_bars, self._cfg.vol_bars, out)
         return out
 
 
-def _blocks(z: Floats, cfg: RegimeConfig) -> tuple[Floats, list[int]]:
-    """At most `fit_rows` rows as evenly spaced contiguous blocks, and the length of each block."""
-    if len(z) <= cfg.fit_rows:
-        return z, [len(z)]
-    length = cfg.fit_rows // cfg.fit_blocks
-    starts = np.linspace(0, len(z) - length, cfg.fit_blocks).astype(int)
-    return np.concatenate([z[a : a + length] for a in starts]), [length] * cfg.fit_blocks
+def _blocks(z: Floats, part: np.ndarray, cfg: RegimeConfig) -> tuple[Floats, list[int]]:
+    """At most `fit_rows` rows as evenly spaced contiguous blocks, and the length of each stretch without a hole."""
+    keep = np.arange(len(z))
+    block = np.zeros(len(z), dtype=int)
+    if len(z) > cfg.fit_rows:
+        length = cfg.fit_rows // cfg.fit_blocks
+        firsts = np.linspace(0, len(z) - length, cfg.fit_blocks).astype(int)
+        keep = (firsts[:, None] + np.arange(length)).ravel()
+        block = np.repeat(np.arange(cfg.fit_blocks), length)
+    edges = np.flatnonzero((np.diff(part[keep]) != 0) | (np.diff(block) != 0)) + 1
+    return z[keep], np.diff(np.r_[0, edges, len(keep)]).tolist()
 
 
 def _search(z: Floats, lengths: list[int], n_states: int, cfg: RegimeConfig) -> tuple[Any, dict[str, Any]]:
@@ -248,13 +294,14 @@ def _start(z: Floats, n_states: int, cfg: RegimeConfig, rng: np.random.Generator
     shared = {"n_iter": cfg.short_iter, "tol": cfg.tolerance, "init_params": "", "params": "stmcw"}
     if mix == 1:
         shared["params"] = "stmc"
-        model = GaussianHMM(n_states, covariance_type="full", min_covar=cfg.min_covar, **shared)
+        floor = cfg.min_covar * len(z) / n_states * np.eye(n_in)
+        model = GaussianHMM(n_states, covariance_type="full", covars_prior=floor, **shared)
     else:
         model = GMMHMM(n_states, n_mix=mix, covariance_type="full", min_covar=cfg.min_covar, **shared)
     ranked = np.argsort(z[:, -1], kind="stable")
     parts = np.array_split(ranked, n_states) if restart == 0 else _near(z, n_states, rng)
-    means = np.stack([z[part].mean(0) for part in parts])
-    covars = np.stack([np.cov(z[part].T).reshape(n_in, n_in) + 0.05 * np.eye(n_in) for part in parts])
+    means = np.stack([z[near].mean(0) for near in parts])
+    covars = np.stack([np.cov(z[near].T).reshape(n_in, n_in) + 0.05 * np.eye(n_in) for near in parts])
     model.startprob_ = np.full(n_states, 1.0 / n_states)
     model.transmat_ = np.full((n_states, n_states), 0.05 / (n_states - 1)) + np.eye(n_states) * (
         0.95 - 0.05 / (n_states - 1)
@@ -307,5 +354,11 @@ def _as_model(raw: Any, centre: Floats, scale: Floats, cfg: RegimeConfig) -> Reg
         move=np.asarray(raw.transmat_),
         weights=weights,
         means=centre + scale * means,
-        covars=covars * np.outer(scale, scale),
+        covars=_floored(covars, cfg.min_covar) * np.outer(scale, scale),
     )
+
+
+def _floored(covars: Floats, least: float) -> Floats:
+    """Covariances whose every principal variance is at least `least`."""
+    values, axes = np.linalg.eigh(covars)
+    return (axes * np.maximum(values, least)[..., None, :]) @ axes.swapaxes(-1, -2)

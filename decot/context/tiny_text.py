@@ -16,42 +16,94 @@ import numpy as np
 
 from decot.context.text import quiet_transformers
 
-COINS = ("bitcoin", "btc", "ethereum", "eth", "solana", "crypto", "altcoins", "xrp", "the market", "bnb")
+SUBJECTS = (
+    *(
+        "bitcoin",
+        "BTC",
+        "ethereum",
+        "ETH",
+        "solana",
+        "crypto",
+        "altcoins",
+        "XRP",
+        "the market",
+        "crypto markets",
+    ),
+    *(
+        "bitcoin futures",
+        "spot bitcoin funds",
+        "bitcoin miners",
+        "large holders",
+        "whales",
+        "options traders",
+    ),
+    *("a listed treasury company", "an exchange token", "stablecoin issuers", "ether funds", "dogecoin"),
+)
 _BULLISH = (
-    "{c} surges {n}% as buyers rush in",
-    "{c} rallies to a new high",
-    "record inflows into {c} funds",
-    "{c} breaks out above resistance",
-    "whales accumulate {c} after upgrade",
-    "regulator approves {c} etf, price jumps",
-    "{c} soars on strong demand",
-    "institutions buy {c}, bullish momentum grows",
-    "{c} rebounds {n}% from support",
-    "partnership news lifts {c} higher",
+    *("surge {n}% as buyers rush in", "surges past resistance on strong demand", "rally to a new high"),
+    *("rallies as buyers return", "climb after a product is approved", "climbs {n}% on record inflows"),
+    *("break out above resistance", "breaks out to a new weekly high", "see fresh inflows for a second week"),
+    *("sees record inflows", "add fresh inflows again", "adds inflows for days", "accumulate on the dip"),
+    *("gain as short sellers are squeezed", "gains {n}%", "soars on strong demand", "soar to a record"),
+    *("turn bullish on rising volume", "turns bullish as momentum grows", "recover all losses of the week"),
+    *(
+        "recovers its losses",
+        "rebounds {n}% from support",
+        "jumps as regulator approves an ETF",
+        "rises sharply",
+    ),
+    *("win approval from the regulator", "lifted by partnership news", "bought heavily by institutions"),
+    *("rise on adoption news", "hits an all-time high", "higher as demand returns", "upgrade sparks a rally"),
 )
 _NEUTRAL = (
-    "{c} trades sideways ahead of data",
-    "{c} holds steady near {n}k",
-    "what to know about {c} this week",
-    "{c} volume unchanged in quiet session",
-    "developers schedule {c} meeting",
-    "exchange lists a new {c} pair",
-    "{c} little changed as traders wait",
-    "a guide to {c} wallets",
-    "survey: {n}% of readers follow {c}",
-    "conference on {c} opens on monday",
+    *("trade sideways ahead of data", "trades sideways in thin volume", "hold steady near {n}k"),
+    *("holds steady", "little changed as traders wait", "are little changed after a quiet session"),
+    *("see no surprise in the report", "sees no change this week", "wait for the monthly expiry"),
+    *(
+        "waits for economic data",
+        "in focus: what to know this week",
+        "listed in a new pair",
+        "volume unchanged",
+    ),
+    *("developers schedule a meeting", "guide: how wallets work", "conference opens on monday"),
+    *("survey: {n}% of readers answered", "range-bound before the central bank meets", "flat on the day"),
+    *("explained in {n} minutes", "unchanged after the weekly report", "quiet ahead of the expiry"),
+    *(
+        "moves little as volume stays thin",
+        "report published",
+        "stay in a narrow range",
+        "calm session expected",
+    ),
 )
 _BEARISH = (
-    "{c} plunges {n}% as sellers dump",
-    "{c} crashes below support",
-    "hack drains {n} million from {c} exchange",
-    "regulator sues {c} exchange over fraud",
-    "{c} liquidations hit {n} million",
-    "outflows weigh on {c}, price falls",
-    "{c} slides on weak demand",
-    "panic selling drags {c} lower",
-    "{c} loses {n}% after ban news",
-    "bankruptcy fears hurt {c}, bearish pressure grows",
+    *("plunge {n}% as sellers dump", "plunges as sellers take control", "crash below support"),
+    *("crashes on panic selling", "slide on heavy selling", "slides below support on weak demand"),
+    *("break down below support", "breaks down to a new weekly low", "see outflows for a second week"),
+    *("sees record outflows", "drop after an exchange reports a hack", "drops {n}% after a ban"),
+    *(
+        "dump holdings on exchanges",
+        "sold heavily by large holders",
+        "fall as leveraged longs are liquidated",
+    ),
+    *("falls {n}%", "hit by {n} million of liquidations", "turn bearish on fading demand"),
+    *(
+        "turns bearish as volume fades",
+        "lose all gains of the week",
+        "loses its gains",
+        "sued by the regulator",
+    ),
+    *(
+        "hurt by bankruptcy fears",
+        "tumbles as fraud is alleged",
+        "sinks to a new low",
+        "lower as demand fades",
+    ),
+    *(
+        "drained by a hack of {n} million",
+        "dragged lower by selling",
+        "selloff deepens",
+        "weak as outflows grow",
+    ),
 )
 TEMPLATES = (_BEARISH, _NEUTRAL, _BULLISH)
 _SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -63,15 +115,16 @@ def made_up_headlines(n: int, rng: np.random.Generator) -> tuple[list[str], list
     for i in range(n):
         label = i % 3
         template = TEMPLATES[label][rng.integers(len(TEMPLATES[label]))]
-        text = template.format(c=COINS[rng.integers(len(COINS))], n=int(rng.integers(2, 90)))
-        if rng.random() < 0.3:
-            text = text.capitalize()
+        subject = SUBJECTS[rng.integers(len(SUBJECTS))]
+        text = f"{subject} {template.format(n=int(rng.integers(2, 90)))}"
+        if rng.random() < 0.6:
+            text = text[0].upper() + text[1:]
         texts.append(text)
         labels.append(label)
     return texts, labels
 
 
-def build_tiny_cryptobert(folder: str | Path, *, seed: int = 7, steps: int = 120) -> Path:
+def build_tiny_cryptobert(folder: str | Path, *, seed: int = 7, steps: int = 200) -> Path:
     """Build, train for a few seconds and save; the same seed gives the same weights.
 
     Args:
@@ -81,14 +134,14 @@ def build_tiny_cryptobert(folder: str | Path, *, seed: int = 7, steps: int = 120
         the folder, ready for `TextEncoder.open`.
     """
     folder = Path(folder)
-    recipe = {"builder": "decot.context.tiny_text/1", "seed": seed, "steps": steps}
+    recipe = {"builder": "decot.context.tiny_text/2", "seed": seed, "steps": steps}
     card_path = folder / "decot_card.json"
     if card_path.is_file() and json.loads(card_path.read_text()).get("recipe") == recipe:
         return folder
     quiet_transformers()
     part = folder.with_name(folder.name + f".{os.getpid()}.part")
     part.mkdir(parents=True, exist_ok=True)
-    texts, labels = made_up_headlines(900, np.random.default_rng([seed, 0]))
+    texts, labels = made_up_headlines(1_500, np.random.default_rng([seed, 0]))
     unseen = made_up_headlines(300, np.random.default_rng([seed, 1]))
     tokenizer = _tokenizer(texts, part)
     accuracy = _train_and_save(tokenizer, texts, labels, unseen, part, seed, steps)
@@ -111,7 +164,7 @@ def _tokenizer(texts: list[str], folder: Path) -> Any:
     from transformers import RobertaTokenizerFast
 
     bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator(texts, vocab_size=800, special_tokens=_SPECIAL, show_progress=False)
+    bpe.train_from_iterator(texts, vocab_size=1_000, special_tokens=_SPECIAL, show_progress=False)
     bpe.save_model(str(folder))
     tokenizer = RobertaTokenizerFast(
         vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=128
