@@ -19,20 +19,20 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from decot.errors import ConfigError, LedgerBroken, ModelFault
+from decot.errors import ConfigError, ModelFault
 from decot.evolve import pareto
+from decot.evolve.book import Book
 from decot.evolve.genome import Bounds, Genome, crossover, mutate, random_genome, repair
 from decot.evolve.ledger import Ledger
 from decot.evolve.runner import Runner, in_process
 from decot.evolve.state import Individual, Member, State, Trial, load_state, save_state
 from decot.evolve.study import DEFAULT_PARAMS, Param, Study
-from decot.evolve.trial import Evaluation, Fitness, Orders, Task, run_task
+from decot.evolve.trial import Evaluation, Fitness, Orders, Task
 
 __all__ = ["Evaluation", "Fitness", "Member", "Progress", "SearchConfig", "SearchResult", "search"]
 
@@ -55,6 +55,9 @@ class SearchConfig:
     """children are told their parents' artefacts (Lamarckian)"""
     enqueue: bool = True
     """children first try their parents' best parameters"""
+    prior: int = 0
+    wide: bool = False
+    enqueue_n: int = 2
     sampler: str = "tpe"
     n_startup: int = 3
     crossover_rate: float = 0.7
@@ -168,23 +171,17 @@ class _Breeding:
         on_progress: Callable[[Progress], None] | None,
         runner: Runner,
     ) -> None:
-        self.cfg, self.ledger, self.workdir, self.runner = cfg, ledger, workdir, runner
-        self.call = partial(run_task, fitness)
-        self.on_progress = on_progress
-        self.folder = workdir / cfg.identity
-        self.written = {
-            line.payload["key"]: line.payload
-            for line in ledger.lines()
-            if line.kind in ("search", "trial", "generation") and line.payload.get("search") == cfg.identity
-        }
-        self.state = load_state(self.folder / "generation.json", cfg.identity, ledger) or State.fresh(
-            cfg.seed
-        )
+        self.cfg, self.workdir, self.on_progress, self.ledger = cfg, workdir, on_progress, ledger
+        self.identity = cfg.identity
+        self.folder = workdir / self.identity
+        self.book = Book(ledger, self.identity, workdir, fitness, runner)
+        found = load_state(self.folder / "generation.json", self.identity, ledger)
+        self.state = found or State.fresh(cfg.seed)
         self.done, self.planned = 0, 0
 
     def run(self) -> SearchResult:
         cfg, state = self.cfg, self.state
-        self._write("search", {"key": "search", "config": cfg.plain()})
+        self.book.write("search", {"key": "search", "config": cfg.plain()})
         while state.generation < cfg.generations:
             self._generation()
         kept = pareto.front([member.point for member in state.members])
@@ -214,7 +211,7 @@ class _Breeding:
             asked = [self._ask(individual, study) for individual, study in zip(newborn, studies)]
             self._evaluate(newborn, asked, rung=0)
             for trial, study in zip(asked, studies):
-                study.tell(trial.index, trial.value)
+                study.tell(trial.study_index, trial.value)
         for rung in range(1, len(cfg.rungs)):
             climbing = [
                 (individual, t) for individual in newborn for t in individual.best(rung - 1, climbers[rung])
@@ -282,17 +279,37 @@ class _Breeding:
             sampler=cfg.sampler,
             n_startup=cfg.n_startup,
             storage=cfg.storage,
-            name=f"decot-{cfg.identity}-{individual.name}",
+            name=f"decot-{self.identity}-{individual.name}",
         )
         if cfg.enqueue:
-            for parent in individual.parents[: cfg.trials]:
+            for parent in individual.parents[: cfg.enqueue_n]:
                 study.enqueue(self.state.members[parent].params)
+        if cfg.prior:
+            for t in self._remembered(individual):
+                study.add(t.params, t.first)
         return study
+
+    def _remembered(self, individual: Individual) -> list[Trial]:
+        names = {self.state.members[i].individual for i in individual.parents}
+        lived = [
+            other
+            for other in self.state.individuals
+            if other.generation < individual.generation and other.trials
+        ]
+        close = [o for o in lived if o.name in names]
+        far = [o for o in reversed(lived) if o.name not in names] if self.cfg.wide else []
+        return [t for o in close + far for t in o.trials][: self.cfg.prior]
 
     def _ask(self, individual: Individual, study: Study) -> Trial:
         place = (individual.generation, individual.index, len(individual.trials))
         index, params = study.ask(self._seed(*place, 1))
-        trial = Trial(owner=individual.name, index=index, params=params, seed=self._seed(*place, 2))
+        trial = Trial(
+            owner=individual.name,
+            index=len(individual.trials),
+            study_index=index,
+            params=params,
+            seed=self._seed(*place, 2),
+        )
         individual.trials.append(trial)
         return trial
 
@@ -305,7 +322,9 @@ class _Breeding:
             tasks[f"{trial.name}-r{rung}"] = self._task(f"{trial.name}-r{rung}", owner.genome, trial, orders)
         for (key, evaluation), owner, trial in zip(self._results(tasks, "trial"), owners, trials):
             trial.rung, trial.value = rung, None if evaluation.is_failed else evaluation.proxy
-            trial.folder = f"{self.cfg.identity}/trials/{key}"
+            if rung == 0:
+                trial.first = trial.value
+            trial.folder = f"{self.identity}/trials/{key}"
             if self.cfg.rungs[rung] == 1.0 and not evaluation.is_failed:
                 self.state.members.append(
                     Member(
@@ -348,25 +367,12 @@ class _Breeding:
         return tuple(str(self.workdir / artefact) for artefact in artefacts if artefact)
 
     def _results(self, tasks: Mapping[str, Task], role: str) -> Iterator[tuple[str, Evaluation]]:
-        """Every task's evaluation in order: read from the ledger where it is written, run where it is not."""
-        missing = [task for key, task in tasks.items() if key not in self.written]
-        fresh = iter(self.runner(self.call, missing) if missing else ())
-        for key, task in tasks.items():
-            known = self.written.get(key)
-            found = known.get("evaluation", {}) if known else self._relative(next(fresh)).to_json()
-            self._write("trial", _trial_payload(key, role, task, found))
-            evaluation = Evaluation(**self.written[key]["evaluation"])
+        """Every task's evaluation in order, counted."""
+        for key, evaluation in self.book.results(tasks, role):
             self.state.n_trials += 1
             self.state.env_steps += evaluation.env_steps
             yield key, evaluation
             self._tick()
-
-    def _relative(self, evaluation: Evaluation) -> Evaluation:
-        """The ledger must not depend on where the working directory lies."""
-        path = Path(evaluation.artefact)
-        if not evaluation.artefact or not path.resolve().is_relative_to(self.workdir):
-            return evaluation
-        return replace(evaluation, artefact=str(path.resolve().relative_to(self.workdir)))
 
     def _close(self) -> None:
         state, points = self.state, [member.point for member in self.state.members]
@@ -382,24 +388,11 @@ class _Breeding:
             "trials": state.n_trials,
             "env_steps": state.env_steps,
         }
-        was_written = payload["key"] in self.written
-        self._write("generation", payload)
+        is_new = payload["key"] not in self.book
+        self.book.write("generation", payload)
         state.generation += 1
-        if not was_written:
-            save_state(self.folder / "generation.json", state, self.cfg.identity, self.ledger)
-
-    def _write(self, kind: str, payload: Mapping[str, Any]) -> None:
-        """One line; a line that is already there must say the same."""
-        line = json.loads(json.dumps({"search": self.cfg.identity, **payload}))
-        key = line["key"]
-        if key not in self.written:
-            self.ledger.append(kind, line)
-            self.written[key] = line
-        elif json.dumps(self.written[key], sort_keys=True) != json.dumps(line, sort_keys=True):
-            raise LedgerBroken(
-                f"{self.ledger.path.name}: the line {key} of search {self.cfg.identity} is not what this search "
-                "would write: the code or the fitness has changed; give the config another `subject`"
-            )
+        if is_new:
+            save_state(self.folder / "generation.json", state, self.identity, self.ledger)
 
     def _tick(self) -> None:
         self.done += 1
@@ -422,19 +415,6 @@ class _Breeding:
     def _seed(self, *words: int) -> int:
         """A seed of its own for every place in the search."""
         return int(np.random.SeedSequence([self.cfg.seed, *words]).generate_state(1)[0] >> 1)
-
-
-def _trial_payload(key: str, role: str, task: Task, evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "key": key,
-        "role": role,
-        "genome": task.genome.to_json(),
-        "genome_hash": task.genome.hash,
-        "params": task.params,
-        "seed": task.seed,
-        "budget": task.orders.budget,
-        "evaluation": dict(evaluation),
-    }
 
 
 def _words(key: str) -> tuple[int, int, int]:

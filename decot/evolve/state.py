@@ -56,6 +56,8 @@ class Trial:
     seed: int
     rung: int = -1
     """the highest rung evaluated; −1 before the first"""
+    study_index: int = 0
+    first: float | None = None
     value: float | None = None
     """the proxy there; None before, and for a failure"""
     folder: str = ""
@@ -182,7 +184,17 @@ def _individual_json(individual: Individual) -> dict[str, Any]:
     trials = [
         {
             name: getattr(trial, name)
-            for name in ("owner", "index", "params", "seed", "rung", "value", "folder")
+            for name in (
+                "owner",
+                "index",
+                "study_index",
+                "first",
+                "params",
+                "seed",
+                "rung",
+                "value",
+                "folder",
+            )
         }
         for trial in individual.trials
     ]

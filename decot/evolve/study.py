@@ -88,7 +88,8 @@ class Study:
         """The value of an asked point; None for a failed trial, which is no evidence."""
         state = optuna.trial.TrialState.FAIL if value is None else None
         self._study.tell(index, value, state=state)
-        self._reflect(self._study.trials[index])
+        if self._mirror is not None:
+            self._reflect(self._study.trials[index])
 
     def add(self, params: Params, value: float | None) -> None:
         """A point tried elsewhere or before: a rebuilt trial, or a parent's."""
