@@ -16,7 +16,7 @@ from decot.errors import TapeRefused
 
 _EARLIEST_US: Final = 1_230_768_000_000_000  # 2009-01-01: before the first block there was no market
 _LATEST_US: Final = 4_102_444_800_000_000  # 2100-01-01
-_BROKEN: Final = (pl.exceptions.PolarsError, OSError, ValueError)
+_BROKEN: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
 
 FETCH_AGAIN: Final = "fetch or record the file again"
 FIX_ROW: Final = "correct or remove that row, or fetch the file again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 
 import pytest
 
@@ -63,6 +64,20 @@ def test_a_bad_line_is_refused_with_its_row(line, said):
     with pytest.raises(TapeRefused, match="row 41") as refused:
         FrameReader("spot_x_20240101.jsonl").take(line, 41)
     assert said in str(refused.value)
+
+
+def test_a_thousand_broken_lines_never_crash_the_reader():
+    """Noise in lines: read, left alone, or refused with the row; no other exception."""
+    rng, refused = random.Random(5), 0
+    for row in range(1_000):
+        line = bytearray(rng.choice(lines(QUOTE, DEAL, {"stream": "s", "data": DEAL})))
+        for _ in range(rng.randrange(1, 6)):
+            line[rng.randrange(len(line))] = rng.randrange(256)
+        try:
+            FrameReader("x").take(bytes(line[: rng.randrange(1, len(line))]), row)
+        except TapeRefused as refusal:
+            refused += refusal.row == row
+    assert refused > 500
 
 
 def test_packed_files_are_read_and_torn_ones_refused(tmp_path):
