@@ -47,11 +47,9 @@ def compute(
     for start in range(0, rows, CHUNK):
         stop = min(start + CHUNK, rows)
         block = np.empty((N_IN, stop - start))
-        part = np.empty((n_columns, stop - start))
         for k, values in enumerate(series):
             block[k] = values[start:stop]
-        run(state, params, ms[start:stop], block, part)
-        columns[:, start:stop] = part
+        run(state, params, ms[start:stop], block, columns, start)
     return columns.T
 
 

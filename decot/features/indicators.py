@@ -1,4 +1,4 @@
-"""The ten indicators and the candlestick patterns, one bar at a time, for numba. Follows TA-Lib; knows no other column.
+"""The ten indicators and the candlestick patterns, a run of bars at a time, for numba. Knows no other column.
 
 Formulas, smoothing and seeds are TA-Lib's (Wilder 1978 for RSI, ATR, ADX; EMA seeded with the mean of its first window;
 MACD 12/26/9 whose fast EMA is seeded so that both start at bar 25; Bollinger 20 × 2 population standard deviations).
@@ -6,11 +6,13 @@ Parity after warm-up is ≤ 1e-9 of the price and tested. Where we differ:
 1) before a window is full TA-Lib says nan; we say what `row fills` below lists, so that every row is finite;
 2) a market that never moved has RSI 50 (TA-Lib: 0), since it is not oversold;
 3) TA-Lib calls |x| < 1e-14 zero; we scale that by prices below 1, so a cheap coin reads like a dear one;
-4) Bollinger variance is taken around a price inside the window, not around 0 as E[x²] − E[x]²: TA-Lib loses up to
-   half of the digits there, we do not.
+4) Bollinger variance is taken around a price inside the window, not around 0 as E[x²] − E[x]², which loses half of the
+   digits; a window that stands still has exactly none;
+5) DX is |U − D| / (U + D): the true range that TA-Lib divides both by cancels.
 Row fills: rsi_14 50 before bar 14 · ema_9, ema_21, sma_50, bands: over the bars so far · macd 0 before bar 25 ·
 macd_signal: mean of macd since bar 25, until bar 33 · atr_14: mean true range so far (bar 0: high − low) ·
 adx 0 before bar 27.
+Every smoothing is `x += (new − x) · a` with a = 1/k while it is seeded (a running mean) and a constant afterwards.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ import numpy as np
 from numba import njit
 
 from decot.features import layout as at
-from decot.features.rolling import sum_before, sum_push
+from decot.features.rolling import slide_sum
 
 RSI, MACD, SIGNAL, EMA9, EMA21, SMA50, UPPER, LOWER, ATR14, ADX14 = range(10)
+TINY = 1e-300
+"""stands for 0 in what decays: a product of it is never a denormal number, which would be a hundred times slower"""
 
 PATTERNS: tuple[tuple[str, int], ...] = (
     ("none", 0),
@@ -41,228 +45,273 @@ PATTERNS: tuple[tuple[str, int], ...] = (
 
 
 @njit
-def _ema(s: np.ndarray, cell: int, n: int, first: int, w: int, x: float) -> Any:
-    """EMA of w bars whose seed is the mean of the bars first … first + w − 1; the mean so far until then."""
-    k = n - first
-    if k < 0:
-        return x
-    if k < w:
-        s[cell] = s[cell] + (x - s[cell]) / (k + 1)
-    else:
-        s[cell] = (x - s[cell]) * (2.0 / (w + 1)) + s[cell]
-    return s[cell]
+def ten(s: np.ndarray, n: int, size: int, x: np.ndarray, o: np.ndarray, row: int) -> None:
+    """The ten indicators of bars n … n + size into o[row : row + 10], in the order of `schemas.columns.INDICATORS`.
 
-
-@njit
-def bands(s: np.ndarray, n: int, x: float) -> tuple[Any, Any]:
-    """Mean and population standard deviation of the last min(n + 1, 20) values."""
-    j = n % 20
-    if j == 0:
-        s[at.ANCHOR_BEFORE] = s[at.ANCHOR]
-        s[at.ANCHOR] = x
-    d = x - s[at.ANCHOR]
-    s[at.BAND_1] += d
-    s[at.BAND_2] += d * d
-    s[at.BAND_BLOCK_1 + j] = d
-    s[at.BAND_BLOCK_2 + j] = d * d
-
-    older = 19 - j if n >= 20 else 0
-    shift = s[at.ANCHOR_BEFORE] - s[at.ANCHOR] if n >= 20 else 0.0
-    t1 = s[at.BAND_BLOCK_1 + j + 1]
-    t2 = s[at.BAND_BLOCK_2 + j + 1]
-    count = min(n + 1, 20)
-    mean = (s[at.BAND_1] + t1 + older * shift) / count
-    square = (s[at.BAND_2] + t2 + 2 * shift * t1 + older * shift * shift) / count
-
-    if j == 19:
-        a1 = 0.0
-        a2 = 0.0
-        for i in range(19, -1, -1):
-            a1 += s[at.BAND_BLOCK_1 + i]
-            a2 += s[at.BAND_BLOCK_2 + i]
-            s[at.BAND_BLOCK_1 + i] = a1
-            s[at.BAND_BLOCK_2 + i] = a2
-        s[at.BAND_1] = 0.0
-        s[at.BAND_2] = 0.0
-    return s[at.ANCHOR] + mean, np.sqrt(max(square - mean * mean, 0.0))
-
-
-@njit
-def ten(s: np.ndarray, n: int, high: float, low: float, close: float, out: np.ndarray, o: int) -> None:
-    """The ten indicators of bar n into out[o : o + 10], in the order of `schemas.columns.INDICATORS`.
-
-    Reads the bar before from the state; the caller stores this one there afterwards.
+    Args:
+        s: the state; its cells for these indicators are read and left ready for the next bar.
+        x: (≥ 3, ≥ size): high, low and close of the new bars.
+        o: (≥ row + 10, ≥ size) output, one indicator a row.
     """
-    last = s[at.LAST_CLOSE] if n else close
-    zero = 1e-14 * min(1.0, close)
-
-    move = close - last
-    up = max(move, 0.0)
-    down = max(-move, 0.0)
-    if n <= 14:
-        s[at.RSI_UP] += up
-        s[at.RSI_DOWN] += down
-        if n == 14:
-            s[at.RSI_UP] /= 14
-            s[at.RSI_DOWN] /= 14
-    else:
-        s[at.RSI_UP] = (s[at.RSI_UP] * 13 + up) / 14
-        s[at.RSI_DOWN] = (s[at.RSI_DOWN] * 13 + down) / 14
-    moved = s[at.RSI_UP] + s[at.RSI_DOWN]
-    out[o + RSI] = 100 * (s[at.RSI_UP] / moved) if n >= 14 and moved >= zero else 50.0
-    if moved < 1e-200:
-        s[at.RSI_UP] = 0.0
-        s[at.RSI_DOWN] = 0.0
-
-    out[o + EMA9] = _ema(s, at.EMA_9, n, 0, 9, close)
-    out[o + EMA21] = _ema(s, at.EMA_21, n, 0, 21, close)
-    fast = _ema(s, at.EMA_12, n, 14, 12, close)
-    slow = _ema(s, at.EMA_26, n, 0, 26, close)
-    macd = fast - slow if n >= 25 else 0.0
-    out[o + MACD] = macd
-    out[o + SIGNAL] = _ema(s, at.MACD_SIGNAL, n, 25, 9, macd)
-
-    out[o + SMA50] = sum_push(s, at.SUM_CLOSE_50, 50, n, close) / min(n + 1, 50)
-    mean, deviation = bands(s, n, close)
-    out[o + UPPER] = mean + 2 * deviation
-    out[o + LOWER] = mean - 2 * deviation
-
-    true_range = max(high - low, abs(high - last), abs(low - last)) if n else high - low
-    if n <= 14:
-        s[at.ATR] += true_range if n else 0.0
-        out[o + ATR14] = s[at.ATR] / n if n else true_range
-        if n == 14:
-            s[at.ATR] /= 14
-    else:
-        s[at.ATR] = (s[at.ATR] * 13 + true_range) / 14
-        out[o + ATR14] = s[at.ATR]
-        if s[at.ATR] < 1e-200:
-            s[at.ATR] = 0.0
-
-    _adx(s, n, high, low, true_range, zero)
-    out[o + ADX14] = s[at.ADX] if n >= 27 else 0.0
+    _smooth(s, n, size, x, o, row)
+    slide_sum(s, at.SUM_CLOSE_50, 50, n, size, x, at.X_CLOSE, o, row + UPPER, row + SMA50)
+    for i in range(size):
+        o[row + SMA50, i] /= min(n + i + 1, 50)
+    _bands(s, n, size, x, o, row)
 
 
 @njit
-def _adx(s: np.ndarray, n: int, high: float, low: float, true_range: float, zero: float) -> None:
-    """Directional movement of bar n; the state's ADX holds the sum of DX until bar 27, ADX from there."""
-    if n == 0:
-        return
-    rise = high - s[at.LAST_HIGH]
-    fall = s[at.LAST_LOW] - low
-    up = rise if rise > 0 and rise > fall else 0.0
-    down = fall if fall > 0 and fall > rise else 0.0
-    if n < 14:
-        s[at.DM_UP] += up
-        s[at.DM_DOWN] += down
-        s[at.DM_RANGE] += true_range
-        return
-    s[at.DM_UP] += up - s[at.DM_UP] / 14
-    s[at.DM_DOWN] += down - s[at.DM_DOWN] / 14
-    s[at.DM_RANGE] += true_range - s[at.DM_RANGE] / 14
-    if s[at.DM_RANGE] < 1e-200:
-        s[at.DM_UP] = 0.0
-        s[at.DM_DOWN] = 0.0
-        s[at.DM_RANGE] = 0.0
+def _smooth(s: np.ndarray, n: int, size: int, x: np.ndarray, o: np.ndarray, row: int) -> None:
+    """RSI, MACD, EMAs, ATR and ADX in one pass; the state lives in registers meanwhile."""
+    last_high = s[at.LAST_HIGH]
+    last_low = s[at.LAST_LOW]
+    last = s[at.LAST_CLOSE]
+    up = s[at.RSI_UP]
+    down = s[at.RSI_DOWN]
+    ema_9 = s[at.EMA_9]
+    ema_21 = s[at.EMA_21]
+    fast = s[at.EMA_12]
+    slow = s[at.EMA_26]
+    signal = s[at.MACD_SIGNAL]
+    atr = s[at.ATR]
+    dm_up = s[at.DM_UP]
+    dm_down = s[at.DM_DOWN]
+    dm_range = s[at.DM_RANGE]
+    adx = s[at.ADX]
+    a_9 = 2 / 10
+    a_21 = 2 / 22
+    a_12 = 2 / 13
+    a_26 = 2 / 27
+    a_signal = 2 / 10
+    a_14 = 1 / 14
+    a_adx = 1 / 14
+    keep = 13 / 14
+    for i in range(size):
+        c = x[at.X_CLOSE, i]
+        h = x[at.X_HIGH, i]
+        w = x[at.X_LOW, i]
+        k = n + i
+        if k <= 34:
+            if k == 0:
+                last = c
+                last_high = h
+                last_low = w
+            a_9 = 2 / 10 if k >= 9 else 1 / (k + 1)
+            a_21 = 2 / 22 if k >= 21 else 1 / (k + 1)
+            a_26 = 2 / 27 if k >= 26 else 1 / (k + 1)
+            a_12 = 2 / 13 if k >= 26 else 1 / max(k - 13, 1)
+            a_signal = 2 / 10 if k >= 34 else 1 / max(k - 24, 1)
+            a_14 = 1 / min(max(k, 1), 14)
+            a_adx = 1 / min(max(k - 13, 1), 14)
+            keep = 13 / 14 if k >= 14 else (1.0 if k > 1 else 0.0)
 
-    known = False
-    dx = 0.0
-    if s[at.DM_RANGE] >= zero:
-        plus = 100 * (s[at.DM_UP] / s[at.DM_RANGE])
-        minus = 100 * (s[at.DM_DOWN] / s[at.DM_RANGE])
-        if plus + minus >= 1e-14:
-            dx = 100 * (abs(minus - plus) / (plus + minus))
-            known = True
-    if n <= 27:
-        s[at.ADX] += dx
-        if n == 27:
-            s[at.ADX] /= 14
-    elif known:
-        s[at.ADX] = (s[at.ADX] * 13 + dx) / 14
+        zero = 1e-14 * min(1.0, c)
+        move = c - last
+        up += (max(move, TINY) - up) * a_14
+        down += (max(-move, TINY) - down) * a_14
+        moved = up + down
+        o[row + RSI, i] = 100 * (up / moved) if k >= 14 and moved >= zero else 50.0
+
+        ema_9 += (c - ema_9) * a_9
+        ema_21 += (c - ema_21) * a_21
+        fast += (c - fast) * a_12
+        slow += (c - slow) * a_26
+        macd = fast - slow if k >= 25 else 0.0
+        signal += (macd + TINY - signal) * a_signal
+        o[row + EMA9, i] = ema_9
+        o[row + EMA21, i] = ema_21
+        o[row + MACD, i] = macd
+        o[row + SIGNAL, i] = signal
+
+        true_range = max(max(h - w, TINY), max(abs(h - last), abs(w - last)))
+        atr += (true_range - atr) * a_14
+        o[row + ATR14, i] = atr
+
+        rise = h - last_high
+        fall = last_low - w
+        dm_up = dm_up * keep + (rise if rise > 0 and rise > fall else TINY)
+        dm_down = dm_down * keep + (fall if fall > 0 and fall > rise else TINY)
+        dm_range = dm_range * keep + true_range
+        directed = dm_up + dm_down
+        known = dm_range >= zero and directed >= 1e-16 * dm_range
+        if k >= 14 and (known or k <= 27):
+            dx = 100 * (abs(dm_up - dm_down) / directed) if known else 0.0
+            adx += (dx - adx) * a_adx
+        o[row + ADX14, i] = adx if k >= 27 else 0.0
+        last = c
+        last_high = h
+        last_low = w
+    s[at.LAST_HIGH] = last_high
+    s[at.LAST_LOW] = last_low
+    s[at.LAST_CLOSE] = last
+    s[at.RSI_UP] = up
+    s[at.RSI_DOWN] = down
+    s[at.EMA_9] = ema_9
+    s[at.EMA_21] = ema_21
+    s[at.EMA_12] = fast
+    s[at.EMA_26] = slow
+    s[at.MACD_SIGNAL] = signal
+    s[at.ATR] = atr
+    s[at.DM_UP] = dm_up
+    s[at.DM_DOWN] = dm_down
+    s[at.DM_RANGE] = dm_range
+    s[at.ADX] = adx
 
 
 @njit
-def pattern(s: np.ndarray, n: int, op: float, high: float, low: float, close: float) -> Any:
-    """Number of the candlestick pattern that bar n completes (see `PATTERNS`); the longest wins.
+def _bands(s: np.ndarray, n: int, size: int, x: np.ndarray, o: np.ndarray, row: int) -> None:
+    """Mean ± two population standard deviations of the last min(number + 1, 20) values.
+
+    Sums of d and d² around the first value of the running block; the last block's sums are moved to that centre.
+    """
+    j = n % 20
+    centre = s[at.ANCHOR]
+    before = s[at.ANCHOR_BEFORE]
+    head_1 = s[at.BAND_1]
+    head_2 = s[at.BAND_2]
+    still = s[at.STILL]
+    last = s[at.BAND_LAST]
+    for i in range(size):
+        value = x[at.X_CLOSE, i]
+        if j == 0:
+            before = centre
+            centre = value
+            if n + i == 0:
+                before = value
+                last = value
+                still = -1.0
+        still = still + 1 if value == last else 0.0
+        last = value
+        d = value - centre
+        head_1 += d
+        head_2 += d * d
+        s[at.BAND_BLOCK_1 + j] = d
+        s[at.BAND_BLOCK_2 + j] = d * d
+
+        tail_1 = s[at.BAND_BLOCK_1 + j + 1]
+        tail_2 = s[at.BAND_BLOCK_2 + j + 1]
+        count = 20
+        older = 19.0 - j
+        if n + i < 20:
+            count = n + i + 1
+            older = 0.0
+        shift = before - centre
+        per = 1.0 / count
+        mean = (head_1 + tail_1 + older * shift) * per
+        square = (head_2 + tail_2 + shift * (2 * tail_1 + older * shift)) * per
+        width = 2 * np.sqrt(max(square - mean * mean, 0.0))
+        middle = centre + mean
+        if still >= count - 1:
+            middle = value
+            width = 0.0
+        o[row + UPPER, i] = middle + width
+        o[row + LOWER, i] = middle - width
+
+        j += 1
+        if j == 20:
+            sum_1 = 0.0
+            sum_2 = 0.0
+            for k in range(19, -1, -1):
+                sum_1 += s[at.BAND_BLOCK_1 + k]
+                sum_2 += s[at.BAND_BLOCK_2 + k]
+                s[at.BAND_BLOCK_1 + k] = sum_1
+                s[at.BAND_BLOCK_2 + k] = sum_2
+            head_1 = 0.0
+            head_2 = 0.0
+            j = 0
+    s[at.ANCHOR] = centre
+    s[at.ANCHOR_BEFORE] = before
+    s[at.BAND_1] = head_1
+    s[at.BAND_2] = head_2
+    s[at.STILL] = still
+    s[at.BAND_LAST] = last
+
+
+@njit
+def patterns(
+    s: np.ndarray, n: int, size: int, op: np.ndarray, x: np.ndarray, q: np.ndarray, out: np.ndarray
+) -> None:
+    """Number of the candlestick pattern that each bar completes (see `PATTERNS`); the longest wins. 0 before bar 13.
 
     Bodies and shadows are measured as in TA-Lib: short or long against the mean body of the 10 bars before, "very
     short" is a tenth of their mean range, "near" a fifth of the mean range of 5 bars. Where we differ: 1) no gaps are
     asked for, since bars of a market that never closes have none; a star must sit in the outer half of the first
-    body instead; 2) the shooting star is the hammer's exact mirror; 3) a doji needs a bar that moved.
-    """
-    body_mean = sum_before(s, at.SUM_BODY_10, 10, n) / 10
-    range_mean = sum_before(s, at.SUM_RANGE_10, 10, n) / 10
-    near = 0.2 * sum_before(s, at.SUM_RANGE_5, 5, n) / 5
-    body = abs(close - op)
-    span = high - low
-    sum_push(s, at.SUM_BODY_10, 10, n, body)
-    sum_push(s, at.SUM_RANGE_10, 10, n, span)
-    sum_push(s, at.SUM_RANGE_5, 5, n, span)
-    i = n & 3
-    a = (n - 1) & 3
-    b = (n - 2) & 3
-    s[at.RING_OPEN + i] = op
-    s[at.RING_HIGH + i] = high
-    s[at.RING_LOW + i] = low
-    s[at.RING_CLOSE + i] = close
-    s[at.RING_BODY_MEAN + i] = body_mean
-    s[at.RING_RANGE_MEAN + i] = range_mean
-    s[at.RING_NEAR_MEAN + i] = near
-    if n < 13 or span <= 0:
-        return 0
+    body instead; 2) the shooting star is the hammer's exact mirror; 3) a pattern ends on a bar that moved.
 
+    Args:
+        op: (size,) opening prices.
+        x: the work table with bodies, spans and their windows filled.
+        q: (≥ 7, ≥ size + 2) scratch for the bars and the two before them.
+    """
+    for k in range(7):
+        q[k, 0] = s[at.CANDLES + 2 * k]
+        q[k, 1] = s[at.CANDLES + 2 * k + 1]
+    for i in range(size):
+        q[0, i + 2] = op[i]
+        q[1, i + 2] = x[at.X_HIGH, i]
+        q[2, i + 2] = x[at.X_LOW, i]
+        q[3, i + 2] = x[at.X_CLOSE, i]
+        q[4, i + 2] = x[at.Y_BODY_10, i] / 10
+        q[5, i + 2] = x[at.Y_SPAN_10, i] / 10
+        q[6, i + 2] = x[at.Y_SPAN_5, i] * (0.2 / 5)
+    for k in range(7):
+        s[at.CANDLES + 2 * k] = q[k, size]
+        s[at.CANDLES + 2 * k + 1] = q[k, size + 1]
+    for i in range(size):
+        out[i] = _pattern(q, i) if n + i >= 13 else 0.0
+
+
+@njit
+def _pattern(q: np.ndarray, i: int) -> Any:
+    """The pattern of the bar in column i + 2. Conditions are joined by &: a guess about each would often be wrong."""
+    op_2, op_1, op = q[0, i], q[0, i + 1], q[0, i + 2]
+    close_2, close_1, close = q[3, i], q[3, i + 1], q[3, i + 2]
+    high, low = q[1, i + 2], q[2, i + 2]
+    body_mean, tiny = q[4, i + 2], 0.1 * q[5, i + 2]
+    near_1, near_2 = q[6, i + 1], q[6, i]
+    body = abs(close - op)
+    body_1 = abs(close_1 - op_1)
+    body_2 = abs(close_2 - op_2)
     upper = high - max(op, close)
     lower = min(op, close) - low
-    open_1 = s[at.RING_OPEN + a]
-    close_1 = s[at.RING_CLOSE + a]
-    open_2 = s[at.RING_OPEN + b]
-    close_2 = s[at.RING_CLOSE + b]
-    body_1 = abs(close_1 - open_1)
-    body_2 = abs(close_2 - open_2)
-    side = 1.0 if close > op else (-1.0 if close < op else 0.0)
-    side_1 = 1.0 if close_1 > open_1 else (-1.0 if close_1 < open_1 else 0.0)
-    side_2 = 1.0 if close_2 > open_2 else (-1.0 if close_2 < open_2 else 0.0)
-    odd = 0 if side > 0 else 1
+    up = close > op
+    up_1 = close_1 > op_1
+    up_2 = close_2 > op_2
+    down = close < op
+    down_1 = close_1 < op_1
+    down_2 = close_2 < op_2
 
-    if side != 0 and side == side_1 and side == side_2:
-        stick_0 = upper if side > 0 else lower
-        stick_1 = s[at.RING_HIGH + a] - close_1 if side > 0 else close_1 - s[at.RING_LOW + a]
-        stick_2 = s[at.RING_HIGH + b] - close_2 if side > 0 else close_2 - s[at.RING_LOW + b]
-        if (
-            side * (close - close_1) > 0
-            and side * (close_1 - close_2) > 0
-            and stick_0 < 0.1 * range_mean
-            and stick_1 < 0.1 * s[at.RING_RANGE_MEAN + a]
-            and stick_2 < 0.1 * s[at.RING_RANGE_MEAN + b]
-            and side * (op - open_1) > 0
-            and side * (op - close_1) <= s[at.RING_NEAR_MEAN + a]
-            and side * (open_1 - open_2) > 0
-            and side * (open_1 - close_2) <= s[at.RING_NEAR_MEAN + b]
-            and body > body_mean
-        ):
-            return 8 + odd
-    if side != 0 and side_2 == -side:
-        star = max(open_1, close_1) if side > 0 else min(open_1, close_1)
-        if (
-            body_2 > s[at.RING_BODY_MEAN + b]
-            and body_1 <= s[at.RING_BODY_MEAN + a]
-            and body > body_mean
-            and side * (0.5 * (open_2 + close_2) - star) > 0
-            and side * (close - close_2) > 0.3 * body_2
-        ):
-            return 6 + odd
-    if side != 0 and side_1 == -side:
-        far = side * (close - open_1)
-        near_end = side * (close_1 - op)
-        if (far >= 0 and near_end > 0) or (far > 0 and near_end >= 0):
-            return 4 + odd
-    if body < body_mean:
-        if lower > body and upper < 0.1 * range_mean:
-            if min(op, close) <= s[at.RING_LOW + a] + s[at.RING_NEAR_MEAN + a]:
-                return 2
-        if upper > body and lower < 0.1 * range_mean:
-            if max(op, close) >= s[at.RING_HIGH + a] - s[at.RING_NEAR_MEAN + a]:
-                return 3
-    if body <= 0.1 * range_mean:
-        return 1
-    return 0
+    number = 1.0 if body <= tiny else 0.0
+    small = body < body_mean
+    if small & (upper > body) & (lower < tiny) & (max(op, close) >= q[1, i + 1] - near_1):
+        number = 3.0
+    if small & (lower > body) & (upper < tiny) & (min(op, close) <= q[2, i + 1] + near_1):
+        number = 2.0
+
+    wraps_up = ((close >= op_1) & (op < close_1)) | ((close > op_1) & (op <= close_1))
+    wraps_down = ((close <= op_1) & (op > close_1)) | ((close < op_1) & (op >= close_1))
+    if up & down_1 & wraps_up:
+        number = 4.0
+    if down & up_1 & wraps_down:
+        number = 5.0
+
+    star = (body > body_mean) & (body_2 > q[4, i]) & (body_1 <= q[4, i + 1])
+    middle = 0.5 * (op_2 + close_2)
+    if star & up & down_2 & (max(op_1, close_1) < middle) & (close > close_2 + 0.3 * body_2):
+        number = 6.0
+    if star & down & up_2 & (min(op_1, close_1) > middle) & (close < close_2 - 0.3 * body_2):
+        number = 7.0
+
+    tiny_1, tiny_2 = 0.1 * q[5, i + 1], 0.1 * q[5, i]
+    march_up = (close > close_1) & (close_1 > close_2) & (op > op_1) & (op_1 > op_2)
+    march_down = (close < close_1) & (close_1 < close_2) & (op < op_1) & (op_1 < op_2)
+    full_up = (upper < tiny) & (q[1, i + 1] - close_1 < tiny_1) & (q[1, i] - close_2 < tiny_2)
+    full_down = (lower < tiny) & (close_1 - q[2, i + 1] < tiny_1) & (close_2 - q[2, i] < tiny_2)
+    joined_up = (op <= close_1 + near_1) & (op_1 <= close_2 + near_2)
+    joined_down = (op >= close_1 - near_1) & (op_1 >= close_2 - near_2)
+    large = body > body_mean
+    if large & up & up_1 & up_2 & march_up & full_up & joined_up:
+        number = 8.0
+    if large & down & down_1 & down_2 & march_down & full_down & joined_down:
+        number = 9.0
+    return number if high > low else 0.0

@@ -29,11 +29,24 @@ OUT_NAMES: Final = (*BASE_OUT, *KERNEL_EXTENSION)
 WARMUP: Final = 300
 """rows before every window is full (ret_300 and vol_300 are the longest)"""
 
-# scalars
+N_IN: Final = len(BAR_INPUTS)
+N_OUT: Final = len(OUT_NAMES)
+
+# rows of the inputs and of the outputs
+OPEN, HIGH, LOW, CLOSE, PRICE, VOLUME, BUY, SELL = range(8)
+VWAP, BID, ASK, BID_VOLUME, ASK_VOLUME, BID_5, ASK_5, BID_20, ASK_20, OFI = range(9, 19)
+O_PRICE, O_BOOK, O_TEN, O_EVENTS, O_FLOW, O_RETURNS, O_DEPTH, O_SIGNED, O_VOLUME_Z, O_TIME = (
+    OUT_NAMES.index(name)
+    for name in (
+        *("price", "bid_price", "rsi_14", "event_spike_volume", "ofi", "ret_1", "imb_5", "flow_5"),
+        *("volume_z", "hour_sin"),
+    )
+)
+
+# scalars of the state
 (
     COUNT,
     LAST_MS,
-    LAST_OPEN,
     LAST_HIGH,
     LAST_LOW,
     LAST_CLOSE,
@@ -46,7 +59,7 @@ WARMUP: Final = 300
     EMA_12,
     EMA_26,
     MACD_SIGNAL,
-    LAST_HIST,
+    LAST_SIDE,
     ATR,
     DM_UP,
     DM_DOWN,
@@ -56,6 +69,8 @@ WARMUP: Final = 300
     ANCHOR_BEFORE,
     BAND_1,
     BAND_2,
+    STILL,
+    BAND_LAST,
     TICK,
     BUCKETS,
     BUCKET_SIZE,
@@ -65,10 +80,11 @@ WARMUP: Final = 300
     SESSION,
     SESSION_SUM,
     SESSION_ROWS,
-    SESSION_PRIOR,
 ) = range(35)
+CANDLES: Final = 40
+"""the two bars before: open, high, low, close, mean body, mean range, near; twice"""
 
-_cells = 40
+_cells = 56
 
 
 def _take(cells: int) -> int:
@@ -78,60 +94,98 @@ def _take(cells: int) -> int:
     return at
 
 
-# windows of sums
+# rows of the work table: what slides, then what comes out of the windows
+(
+    X_HIGH,
+    X_LOW,
+    X_CLOSE,
+    X_SUNK,
+    X_VOLUME,
+    X_VOLUME_SQ,
+    X_BODY,
+    X_SPAN,
+    X_OFI,
+    X_PAID,
+    X_SIGNED,
+    X_RET,
+    X_RET_SQ,
+    X_FIVE,
+    X_TWENTY,
+    Y_VOLUME_BEFORE,
+    Y_VOLUME,
+    Y_VOLUME_SQ,
+    Y_BODY_10,
+    Y_SPAN_10,
+    Y_SPAN_5,
+    Y_PAID,
+    Y_RET_60,
+    Y_RET_SQ_60,
+    Y_RET_300,
+    Y_RET_SQ_300,
+    Y_TOP_20,
+    Y_FLOOR_20,
+    Y_TOP_9,
+    Y_FLOOR_9,
+    Y_TOP_26,
+    Y_FLOOR_26,
+    Y_OFI_10,
+    Y_FIVE,
+) = range(34)
+Y_TWENTY, Y_SIGNED, Y_UNUSED, N_WORK = Y_FIVE + 3, Y_FIVE + 6, Y_FIVE + 9, Y_FIVE + 10
+
+_U = Y_UNUSED
+_BASE_SUMS = (
+    (60, X_VOLUME, Y_VOLUME_BEFORE, Y_VOLUME),
+    (60, X_VOLUME_SQ, Y_VOLUME_SQ, _U),
+    (10, X_BODY, Y_BODY_10, _U),
+    (10, X_SPAN, Y_SPAN_10, _U),
+    (5, X_SPAN, Y_SPAN_5, _U),
+)
+_MORE_SUMS = (
+    (10, X_OFI, _U, Y_OFI_10),
+    (60, X_PAID, _U, Y_PAID),
+    (60, X_RET, _U, Y_RET_60),
+    (60, X_RET_SQ, _U, Y_RET_SQ_60),
+    (300, X_RET, _U, Y_RET_300),
+    (300, X_RET_SQ, _U, Y_RET_SQ_300),
+    *((w, X_FIVE, _U, Y_FIVE + k) for k, w in enumerate((5, 30, 120))),
+    *((w, X_TWENTY, _U, Y_TWENTY + k) for k, w in enumerate((5, 30, 120))),
+    *((w, X_SIGNED, _U, Y_SIGNED + k) for k, w in enumerate((5, 30, 120))),
+)
+_BASE_TOPS = ((20, X_HIGH, Y_TOP_20, _U), (20, X_SUNK, Y_FLOOR_20, _U))
+_MORE_TOPS = (
+    (9, X_HIGH, _U, Y_TOP_9),
+    (9, X_SUNK, _U, Y_FLOOR_9),
+    (26, X_HIGH, _U, Y_TOP_26),
+    (26, X_SUNK, _U, Y_FLOOR_26),
+)
+
+
+def _table(*windows: tuple[int, int, int, int]) -> np.ndarray:
+    """One line per window: its state cells, its length, the row it reads, the rows it writes (before, after)."""
+    return np.array([(_take(room(w)), w, x, before, after) for w, x, before, after in windows], np.int64)
+
+
+SUMS: Final = _table(*_BASE_SUMS, *_MORE_SUMS)
+N_BASE_SUMS: Final = len(_BASE_SUMS)
 SUM_CLOSE_50: Final = _take(room(50))
-BAND_BLOCK_1: Final = _take(21)
-BAND_BLOCK_2: Final = _take(21)
-SUM_VOLUME_60: Final = _take(room(60))
-SUM_VOLUME_SQ_60: Final = _take(room(60))
-SUM_PAID_60: Final = _take(room(60))
-SUM_OFI_10: Final = _take(room(10))
-SUM_IMB_5: Final = _take(room(5))
-SUM_IMB_30: Final = _take(room(30))
-SUM_IMB_120: Final = _take(room(120))
-SUM_IMB20_5: Final = _take(room(5))
-SUM_IMB20_30: Final = _take(room(30))
-SUM_IMB20_120: Final = _take(room(120))
-SUM_FLOW_5: Final = _take(room(5))
-SUM_FLOW_30: Final = _take(room(30))
-SUM_FLOW_120: Final = _take(room(120))
-SUM_RET_60: Final = _take(room(60))
-SUM_RET_SQ_60: Final = _take(room(60))
-SUM_RET_300: Final = _take(room(300))
-SUM_RET_SQ_300: Final = _take(room(300))
-SUM_BODY_10: Final = _take(room(10))
-SUM_RANGE_10: Final = _take(room(10))
-SUM_RANGE_5: Final = _take(room(5))
 SUM_TIPPED_50: Final = _take(room(50))
 SUM_BUCKET_50: Final = _take(room(50))
-
-# windows of maxima (lows are kept negated)
-_first_max = _cells
-MAX_HIGH_9: Final = _take(room(9))
-MAX_LOW_9: Final = _take(room(9))
-MAX_HIGH_20: Final = _take(room(20))
-MAX_LOW_20: Final = _take(room(20))
-MAX_HIGH_26: Final = _take(room(26))
-MAX_LOW_26: Final = _take(room(26))
-_past_max = _cells
-
-# rings
+BAND_BLOCK_1: Final = _take(21)
+BAND_BLOCK_2: Final = _take(21)
+MAX_FIRST: Final = _cells
+TOPS: Final = _table(*_BASE_TOPS, *_MORE_TOPS)
+"""maxima; lows go in negated"""
+MAX_PAST: Final = _cells
+N_BASE_TOPS: Final = len(_BASE_TOPS)
 RING_LOG: Final = _take(512)
-RING_CLOSE_32: Final = _take(32)
 RING_TYPICAL: Final = _take(20)
-RING_OPEN: Final = _take(4)
-RING_HIGH: Final = _take(4)
-RING_LOW: Final = _take(4)
-RING_CLOSE: Final = _take(4)
-RING_BODY_MEAN: Final = _take(4)
-RING_RANGE_MEAN: Final = _take(4)
-RING_NEAR_MEAN: Final = _take(4)
 
 STATE_CELLS: Final = _cells
 
 FRESH: Final = np.zeros(STATE_CELLS)
 """the state before the first bar; copy it"""
-FRESH[_first_max:_past_max] = -np.inf
+FRESH[MAX_FIRST:MAX_PAST] = -np.inf
 FRESH.setflags(write=False)
 
 # parameters: scalars, then the sine and cosine tables of the calendar

@@ -1,19 +1,21 @@
 """What the agent sees: one row of features without units. Knows rows; looks neither back nor ahead.
 
-Multiply every price by k and every quantity by q and nothing changes. Turn the market upside down (prices inverted, sides
-swapped) and the columns marked ± change their sign while the others stay. Never read: timestamp, targets, system.
+Multiply every price by k and every quantity by q and nothing changes.
+Turn a row upside down (moves negated, sides swapped) and the columns marked ± change their sign while the others stay, to
+first order in the moves. Never read: timestamp, targets, system.
 
 `bps(x)` is 10⁴ ln(x / close). By column:
-± price_bps bps(last trade) · ± body_bps −bps(open) · range_bps −bps(low) + bps(high) · ± close_place where the close lies in
-the bar, −1 low … +1 high, 0 in a bar without range · spread_bps bps(ask) − bps(bid) · ± order_imbalance · ± micro_bps ·
-± rsi (rsi − 50) / 50 · ± macd_bps, ± macd_hist_bps 10⁴ macd / close, and above its signal · ± ema_9_bps, ± ema_21_bps,
-± sma_50_bps −bps · ± band_place (close − middle) / half width of the bands, 0 when they touch · band_width_bps · atr_bps ·
-adx adx / 100 · spike, ± breakout, ± reversal, ± trend, ± momentum_shift the events · ± pattern direction of pattern_match ·
-± ofi, ± ofi_10 signed root of OFI over the volume at the touch · vpin · ± tick_rule · ± vwap_bps −bps(vwap_60) ·
-± kijun_bps · ± ret_1 … ret_300 bps · ± imb_5 … imb20_mean_120 · ± flow_5, flow_30, flow_120 over the root of the volume at the touch,
-through asinh · vol_60, vol_300 log(1 + bps) · volume_z · hour_sin … minute_cos (weekday is left out: over a few days it
-only names the day) · session_vol log(1 + bps) · regime_*, text_*, sentiment_*, news_known, context_*,
-context_known as they are.
+± price_bps bps(last trade) · ± body_bps −bps(open) · range_bps bps(high) − bps(low) · ± close_place where the close
+lies in the bar, −1 low … +1 high, 0 in a bar without range · spread_bps bps(ask) − bps(bid) · ± order_imbalance ·
+± micro_bps the weighted mid · ± rsi (rsi − 50) / 50 · ± macd_bps, ± macd_hist_bps 10⁴ macd / close, and above its
+signal · ± ema_9_bps, ± ema_21_bps, ± sma_50_bps −bps · ± band_place (close − middle) / half width of the bands, 0
+when they touch · band_width_bps · atr_bps · adx adx / 100 · spike, ± breakout, ± reversal, ± trend,
+± momentum_shift the events · ± pattern direction of pattern_match · ± ofi, ± ofi_10 asinh of the signed root of OFI
+over the volume at the touch · vpin · ± tick_rule · ± vwap_bps −bps(vwap_60) · ± kijun_bps −bps · ± ret_1 … ret_300
+bps · ± imb_5 … imb20_mean_120 · ± flow_5, flow_30, flow_120 asinh of the flow over the root of the volume at the
+touch · vol_60, vol_300 log(1 + bps) · volume_z · hour_sin … minute_cos (weekday is left out: over a few days it only
+names the day) · session_vol log(1 + bps) · regime_*, text_*, sentiment_*, news_known, context_*, context_known as
+they are.
 """
 
 from __future__ import annotations
@@ -146,8 +148,8 @@ def _see(f: np.ndarray, o: np.ndarray) -> None:
 
     touch = f[BID_VOLUME] + f[ASK_VOLUME]
     per = 1 / touch if touch > 0 else 0.0
-    o[23] = _root(f[FLOW] * per)
-    o[24] = _root(f[FLOW + 1] * per)
+    o[23] = np.arcsinh(_root(f[FLOW] * per))
+    o[24] = np.arcsinh(_root(f[FLOW + 1] * per))
     o[25] = f[FLOW + 2]
     o[26] = f[FLOW + 3]
     o[27] = -_bps(f[VWAP], close)

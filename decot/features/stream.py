@@ -54,7 +54,7 @@ class Stream:
         """
         self._ms[0] = timestamp_ms
         self._flat[:] = bar_row
-        run(self._state, self._params, self._ms, self._bar, self._out)
+        run(self._state, self._params, self._ms, self._bar, self._out, 0)
         return self._row.copy()
 
     def save(self) -> bytes:
