@@ -15,13 +15,13 @@ from decot.gate.config import GateConfig
 from decot.gate.figures import Evidence, Stretch
 from decot.gate.overfit import pbo_cscv
 from decot.gate.stats import (
-    dsr,
     effective_trials,
     expected_max_sharpe,
     luck_variance,
     min_trl,
     moments,
     power_n,
+    psr,
     spend_alpha,
 )
 from decot.gate.verdict import Rule
@@ -88,25 +88,35 @@ def _lower_bound(stretch: Stretch, alpha: float, attempt: int, cfg: GateConfig) 
 
 
 def _deflated(evidence: Evidence, cfg: GateConfig) -> Rule:
-    """DSR with effective N (clusters, never fewer than the attempts) and the no-skill variance of the ledger's trials."""
-    trials = evidence.trials
-    groups = effective_trials(trials) if trials.size else 0
-    share = groups / trials.shape[1] if trials.size else 1.0
-    counted = max(evidence.n_trials, trials.shape[1] if trials.ndim == 2 else 0)
-    n = max(share * counted, 1.0) * evidence.attempt
-    variance = (
-        luck_variance(trials)
-        if trials.ndim == 2 and trials.shape[1] > 1
-        else 1.0 / max(evidence.validation.period_bps.size - 1, 1)
-    )
-    figure = dsr(evidence.validation.period_bps, n, variance)
-    m = moments(evidence.validation.period_bps)
+    """DSR of the whole record after training, validation and other day.
+
+    Only validation was chosen on, so the Sharpe that luck explains there (effective N from clusters of the ledger's
+    trials, their no-skill variance) counts for its share of the record.
+    """
+    trials, chosen_on = evidence.trials, evidence.validation.period_bps
+    counted, n = trials_counted(evidence)
+    has_field = trials.ndim == 2 and trials.shape[1] > 1
+    variance = luck_variance(trials) if has_field else 1.0 / max(chosen_on.size - 1, 1)
+    m = moments(np.concatenate([chosen_on, evidence.other_day.period_bps]))
+    lucky = expected_max_sharpe(n, variance) * chosen_on.size / max(m.n, 1)
+    figure = psr(m.sharpe, m.n, lucky, skew=m.skew, kurtosis=m.kurtosis) if m.sd > 0 else 0.0
     why = (
-        f"Sharpe {m.sharpe:.3f} a period on validation against {expected_max_sharpe(n, variance):.3f} that the best of "
-        f"{counted} trials ({n:.0f} really different, attempt {evidence.attempt}) would show by luck: "
-        f"{100 * figure:.1f} % sure that it is not luck."
+        f"Sharpe {m.sharpe:.3f} a period over both days against {lucky:.3f} that choosing the best of {counted} trials "
+        f"({n:.0f} really different, attempt {evidence.attempt}) explains by luck: "
+        f"{100 * figure:.1f} % sure that it is more."
     )
     return Rule("deflated_sharpe", figure, cfg.dsr_min, figure >= cfg.dsr_min, why, refuses=False)
+
+
+def trials_counted(evidence: Evidence) -> tuple[int, float]:
+    """All trials of the ledger, and how many of them are really different (clusters), later attempts included."""
+    trials = evidence.trials
+    if trials.ndim != 2 or trials.shape[1] == 0:
+        return evidence.n_trials, float(max(evidence.n_trials, 1) + evidence.attempt - 1)
+    sample = trials[:, :: max(1, math.ceil(trials.shape[1] / 2_000))]  # clustering is quadratic
+    share = effective_trials(sample) / sample.shape[1]
+    counted = max(evidence.n_trials, trials.shape[1])
+    return counted, max(share * counted, 1.0) + evidence.attempt - 1
 
 
 def _overfit(evidence: Evidence, cfg: GateConfig) -> Rule:
@@ -123,7 +133,7 @@ def _overfit(evidence: Evidence, cfg: GateConfig) -> Rule:
         f"other, and in {100 * found.loss:.1f} % it loses money there"
     )
     why += "; the trials are alike, so which one is chosen hardly matters." if alike else "."
-    return Rule("overfit_pbo", found.pbo, cfg.pbo_max, passed, why, refuses=found.pbo > 0.5)
+    return Rule("overfit_pbo", found.pbo, cfg.pbo_max, passed, why, refuses=found.loss > 0.5)
 
 
 def _track_record(stretch: Stretch, alpha: float) -> Rule:
@@ -181,13 +191,15 @@ def _edge_over_cost(stretch: Stretch, cfg: GateConfig) -> Rule:
 
 
 def _buy_hold(evidence: Evidence) -> Rule:
-    """Compared in Sharpe: a flat agent on a rising day is not worse for having risked less."""
+    """Compared in Sharpe: a flat agent on a rising day is not worse for having risked less. Refused if clearly worse."""
     ours, theirs = moments(evidence.other_day.period_bps), moments(evidence.baselines.buy_hold.period_bps)
     why = (
         f"other day: Sharpe {ours.sharpe:.3f} a period against {theirs.sharpe:.3f} of buy-and-hold "
         f"({evidence.other_day.net_bps:+.1f} against {evidence.baselines.buy_hold.net_bps:+.1f} bps)."
     )
-    return Rule("beats_buy_hold", ours.sharpe - theirs.sharpe, 0.0, ours.sharpe > theirs.sharpe, why)
+    ahead = ours.sharpe - theirs.sharpe
+    clearly_worse = ahead < -1.645 * math.sqrt(2.0 / max(ours.n, 1))
+    return Rule("beats_buy_hold", ahead, 0.0, ahead > 0, why, refuses=clearly_worse)
 
 
 def _random(evidence: Evidence, cfg: GateConfig) -> Rule:

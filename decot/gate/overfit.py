@@ -6,9 +6,11 @@ CSCV: Bailey, Borwein, López de Prado & Zhu, "The probability of backtest overf
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -42,35 +44,53 @@ def pbo_cscv(trials: Floats, *, n_blocks: int = 16) -> Overfit:
         return Overfit(float("nan"), float("nan"), 0, np.empty(0))
     length = x.shape[0] // n_blocks
     blocks = x[x.shape[0] - length * n_blocks :].reshape(n_blocks, length, x.shape[1])
-    total, square = blocks.sum(axis=1), (blocks**2).sum(axis=1)
-
-    choices = np.zeros((_n_choices(n_blocks), n_blocks), dtype=np.float64)
-    for row, chosen in enumerate(combinations(range(n_blocks), n_blocks // 2)):
-        choices[row, chosen] = 1.0
-    n = length * n_blocks // 2
-    inside = _sharpe(choices @ total, choices @ square, n)
-    outside = _sharpe((1.0 - choices) @ total, (1.0 - choices) @ square, n)
-
-    rows = np.arange(len(choices))
-    winner = inside.argmax(axis=1)
-    won = outside[rows, winner][:, None]
-    rank = 1.0 + (outside < won).sum(axis=1) + 0.5 * ((outside == won).sum(axis=1) - 1)
-    omega = rank / (x.shape[1] + 1.0)
+    omega, won = _winners(
+        blocks.sum(axis=1), (blocks**2).sum(axis=1), _halves(n_blocks), length * n_blocks // 2
+    )
     logits = np.log(omega / (1.0 - omega))
-    return Overfit(float((logits <= 0).mean()), float((won[:, 0] <= 0).mean()), len(choices), logits)
+    return Overfit(float((logits <= 0).mean()), float((won <= 0).mean()), logits.size, logits)
 
 
-def _n_choices(n_blocks: int) -> int:
-    from math import comb
+@cache
+def _halves(n_blocks: int) -> NDArray[np.int64]:
+    """(C(S, S/2), S/2) every way to choose half of the blocks."""
+    return np.array(list(combinations(range(n_blocks), n_blocks // 2)), dtype=np.int64)
 
-    return comb(n_blocks, n_blocks // 2)
+
+@njit(cache=True)
+def _winners(total: Floats, square: Floats, halves: NDArray[np.int64], n: int) -> tuple[Floats, Floats]:
+    """For every split: relative rank out of sample of the trial that was best in sample, and its Sharpe there."""
+    n_splits, n_trials = halves.shape[0], total.shape[1]
+    all_total, all_square = total.sum(axis=0), square.sum(axis=0)
+    omega, won = np.empty(n_splits), np.empty(n_splits)
+    inside, inside2, outside = np.empty(n_trials), np.empty(n_trials), np.empty(n_trials)
+    for split in range(n_splits):
+        inside[:], inside2[:] = 0.0, 0.0
+        for block in halves[split]:
+            for k in range(n_trials):
+                inside[k] += total[block, k]
+                inside2[k] += square[block, k]
+        best, winner = -np.inf, 0
+        for k in range(n_trials):
+            sharpe = _sharpe(inside[k], inside2[k], n)
+            outside[k] = _sharpe(all_total[k] - inside[k], all_square[k] - inside2[k], n)
+            if sharpe > best:
+                best, winner = sharpe, k
+        won[split] = outside[winner]
+        below, same = 0, 0
+        for k in range(n_trials):
+            below += outside[k] < won[split]
+            same += outside[k] == won[split]
+        omega[split] = (1.0 + below + 0.5 * (same - 1)) / (n_trials + 1.0)
+    return omega, won
 
 
-def _sharpe(total: Floats, square: Floats, n: int) -> Floats:
+@njit(cache=True)
+def _sharpe(total: float, square: float, n: int) -> float:
     """Sharpe from sums; 0 where nothing moved."""
     mean = total / n
-    variance = np.maximum(square / n - mean**2, 0.0)
-    return np.where(variance > 1e-18, mean / np.sqrt(np.where(variance > 1e-18, variance, 1.0)), 0.0)
+    variance = square / n - mean * mean
+    return mean / np.sqrt(variance) if variance > 1e-18 else 0.0
 
 
 def spa_p_value(
