@@ -55,9 +55,6 @@ class SearchConfig:
     """children are told their parents' artefacts (Lamarckian)"""
     enqueue: bool = True
     """children first try their parents' best parameters"""
-    prior: int = 0
-    wide: bool = False
-    enqueue_n: int = 2
     sampler: str = "tpe"
     n_startup: int = 3
     crossover_rate: float = 0.7
@@ -211,7 +208,7 @@ class _Breeding:
             asked = [self._ask(individual, study) for individual, study in zip(newborn, studies)]
             self._evaluate(newborn, asked, rung=0)
             for trial, study in zip(asked, studies):
-                study.tell(trial.study_index, trial.value)
+                study.tell(trial.index, trial.value)
         for rung in range(1, len(cfg.rungs)):
             climbing = [
                 (individual, t) for individual in newborn for t in individual.best(rung - 1, climbers[rung])
@@ -282,34 +279,14 @@ class _Breeding:
             name=f"decot-{self.identity}-{individual.name}",
         )
         if cfg.enqueue:
-            for parent in individual.parents[: cfg.enqueue_n]:
+            for parent in individual.parents[: cfg.trials]:
                 study.enqueue(self.state.members[parent].params)
-        if cfg.prior:
-            for t in self._remembered(individual):
-                study.add(t.params, t.first)
         return study
-
-    def _remembered(self, individual: Individual) -> list[Trial]:
-        names = {self.state.members[i].individual for i in individual.parents}
-        lived = [
-            other
-            for other in self.state.individuals
-            if other.generation < individual.generation and other.trials
-        ]
-        close = [o for o in lived if o.name in names]
-        far = [o for o in reversed(lived) if o.name not in names] if self.cfg.wide else []
-        return [t for o in close + far for t in o.trials][: self.cfg.prior]
 
     def _ask(self, individual: Individual, study: Study) -> Trial:
         place = (individual.generation, individual.index, len(individual.trials))
         index, params = study.ask(self._seed(*place, 1))
-        trial = Trial(
-            owner=individual.name,
-            index=len(individual.trials),
-            study_index=index,
-            params=params,
-            seed=self._seed(*place, 2),
-        )
+        trial = Trial(owner=individual.name, index=index, params=params, seed=self._seed(*place, 2))
         individual.trials.append(trial)
         return trial
 
@@ -322,8 +299,6 @@ class _Breeding:
             tasks[f"{trial.name}-r{rung}"] = self._task(f"{trial.name}-r{rung}", owner.genome, trial, orders)
         for (key, evaluation), owner, trial in zip(self._results(tasks, "trial"), owners, trials):
             trial.rung, trial.value = rung, None if evaluation.is_failed else evaluation.proxy
-            if rung == 0:
-                trial.first = trial.value
             trial.folder = f"{self.identity}/trials/{key}"
             if self.cfg.rungs[rung] == 1.0 and not evaluation.is_failed:
                 self.state.members.append(

@@ -56,8 +56,6 @@ class Trial:
     seed: int
     rung: int = -1
     """the highest rung evaluated; −1 before the first"""
-    study_index: int = 0
-    first: float | None = None
     value: float | None = None
     """the proxy there; None before, and for a failure"""
     folder: str = ""
@@ -187,8 +185,6 @@ def _individual_json(individual: Individual) -> dict[str, Any]:
             for name in (
                 "owner",
                 "index",
-                "study_index",
-                "first",
                 "params",
                 "seed",
                 "rung",

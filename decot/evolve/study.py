@@ -12,6 +12,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import optuna
@@ -129,6 +130,13 @@ class Study:
 def _mirror(storage: str, name: str) -> optuna.Study | None:
     if not storage:
         return None
-    if name in optuna.get_all_study_names(storage):
-        optuna.delete_study(study_name=name, storage=storage)
-    return optuna.create_study(study_name=name, storage=storage, direction="maximize")
+    database = _database(storage)
+    if name in optuna.get_all_study_names(database):
+        optuna.delete_study(study_name=name, storage=database)
+    return optuna.create_study(study_name=name, storage=database, direction="maximize")
+
+
+@lru_cache(maxsize=4)
+def _database(url: str) -> optuna.storages.RDBStorage:
+    """One connection pool per database: opening it costs more than a trial."""
+    return optuna.storages.RDBStorage(url)
