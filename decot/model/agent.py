@@ -49,6 +49,8 @@ class ModelConfig:
     """width of an answer's embedding"""
     step_width: int = 16
     """hidden width of one step"""
+    glance_width: int = 24
+    """how much of the present row the seven readings see beside the LSTM"""
     judge_width: int = 32
     """hidden width between the words and the heads"""
     value_tilt: float = 0.5
@@ -128,6 +130,8 @@ class Output(NamedTuple):
     """one (B, T, n_answers) per question in the order of QUESTIONS; empty width where it is not asked"""
     words: Tensor
     """(B, T, 9) int8 answers in the order of QUESTIONS; −1 where it is not asked"""
+    embedded: Tensor
+    """(B, T, K, D) the answers as the judge sees them, in the order asked"""
     attention: Tensor
     """(B, T, K) weight of each asked step in the judge's summary; a function of the words alone"""
     state: State
@@ -157,7 +161,8 @@ class Agent(nn.Module):
         self.lstm = nn.LSTM(cfg.conv_filters, cfg.lstm_units, batch_first=True)
         self.see = nn.Linear(cfg.lstm_units, n_steps * width)
         self.ask = nn.Linear(cfg.lstm_units, n_steps * width)
-        self.read = nn.Linear(cfg.lstm_units, n_steps * wide)
+        self.glance = nn.Linear(cfg.n_features, cfg.glance_width)
+        self.read = nn.Linear(cfg.lstm_units + cfg.glance_width, n_steps * wide)
         self.foresee = nn.Linear(cfg.lstm_units, N_FORECASTS)
         self.expect = nn.ModuleList(nn.Linear(N_FORECASTS, wide) for _ in FORESEEING)
         self.recall = nn.ModuleList(nn.Linear(width, wide, bias=False) for _ in cfg.questions)
@@ -216,43 +221,53 @@ class Agent(nn.Module):
             temperature: 0 picks the likeliest answer; above, answers are sampled (torch's own generator).
         """
         y, state = self.trunk(x, state)
-        return self.reason(y, self.foresee(y), words, temperature, state)
+        return self.reason(y, self.glance(x), self.foresee(y), words, temperature, state)
 
     def reason(
         self,
         y: Tensor,
+        glance: Tensor,
         standard: Tensor,
         words: Tensor | None = None,
         temperature: float = 0.0,
         state: State | None = None,
     ) -> Output:
-        """From the trunk's (B, T, H) and the standardised forecasts (B, T, 5) to words and heads."""
-        embedded, logits, chosen = self._think(y, standard, words, temperature)
-        weights = self.weigh(embedded).squeeze(-1).softmax(-1)
-        summary = (weights.unsqueeze(-1) * embedded).sum(2)
-        seen = [summary, embedded.flatten(2)] + ([y] if self.cfg.unrestricted else [])
-        judged = torch.tanh(self.judge(torch.cat(seen, -1)))
+        """From the trunk's (B, T, H), a glance at the row and standardised forecasts (B, T, 5) to words and heads."""
+        embedded, logits, chosen = self._think(y, glance, standard, words, temperature)
+        policy, value, leave, weights = self.judgement(embedded, y)
         return Output(
-            policy_logits=self.policy(judged).unflatten(-1, (3, 3)),
-            value=self.value(judged),
-            exit_logit=self.exit(judged),
+            policy_logits=policy,
+            value=value,
+            exit_logit=leave,
             forecasts=self.forecast_mean + self.forecast_scale * standard,
             word_logits=logits,
             words=chosen,
+            embedded=embedded,
             attention=weights,
             state=self.start(y.shape[0]) if state is None else state,
             latent=y,
         )
 
+    def judgement(self, embedded: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """From the answers' embeddings (…, K, D) to policy, value, exit and the attention among the answers.
+
+        `y` is looked at by an unrestricted agent only.
+        """
+        weights = self.weigh(embedded).squeeze(-1).softmax(-1)
+        summary = (weights.unsqueeze(-1) * embedded).sum(-2)
+        seen = [summary, embedded.flatten(-2)] + ([y] if self.cfg.unrestricted else [])
+        judged = torch.tanh(self.judge(torch.cat(seen, -1)))
+        return self.policy(judged).unflatten(-1, (3, 3)), self.value(judged), self.exit(judged), weights
+
     def _think(
-        self, y: Tensor, forecasts: Tensor, imposed: Tensor | None, temperature: float
+        self, y: Tensor, glance: Tensor, forecasts: Tensor, imposed: Tensor | None, temperature: float
     ) -> tuple[Tensor, list[Tensor], Tensor]:
         """Answer question after question; the answers' embeddings (B, T, K, D), all logits, all words."""
         batch, ticks = y.shape[:2]
         n_steps, width = len(self.order), self.cfg.word_width
         slots = self.see(y).view(batch, ticks, n_steps, width)
         asks = self.ask(y).view(batch, ticks, n_steps, width) / width**0.5
-        reads = self.read(y).view(batch, ticks, n_steps, self.cfg.step_width)
+        reads = self.read(torch.cat([y, glance], -1)).view(batch, ticks, n_steps, self.cfg.step_width)
         logits = [y.new_zeros(batch, ticks, 0)] * N_QUESTIONS
         chosen = torch.full((batch, ticks, N_QUESTIONS), -1, dtype=torch.int8)
         said: list[Tensor] = []

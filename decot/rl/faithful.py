@@ -72,15 +72,15 @@ def word_report(
     x = torch.from_numpy(np.ascontiguousarray(lesson.obs[None], np.float32))
     with torch.no_grad():
         y, _ = agent.trunk(x)
-        standard = agent.foresee(y)
-        out = agent.reason(y, standard)
+        glance, standard = agent.glance(x), agent.foresee(y)
+        out = agent.reason(y, glance, standard)
         base = agent.decision(out)
         shaken = agent(x + noise * torch.randn(x.shape, generator=generator))
-        elsewhere = torch.roll(y, y.shape[1] // 2, 1)
+        elsewhere, seen = (torch.roll(z, z.shape[1] // 2, 1) for z in (y, glance))
         there = agent.foresee(elsewhere)
-        free = agent.decision(agent.reason(elsewhere, there))
-        held = agent.decision(agent.reason(elsewhere, there, out.words))
-        moved, size = _intervene(agent, y, standard)
+        free = agent.decision(agent.reason(elsewhere, seen, there))
+        held = agent.decision(agent.reason(elsewhere, seen, there, out.words))
+        moved, size = _intervene(agent, y, glance, standard)
     words, truth = out.words[0].numpy(), lesson.words
     return WordReport(
         n=len(lesson),
@@ -93,18 +93,20 @@ def word_report(
         action_stability=_agree(agent.decision(shaken), base),
         same_action=_agree(held, base),
         mediated=_mediated(base, held, free),
-        shuffled=_kappa(free.argmax(-1).flatten(), base.argmax(-1).flatten()),
+        shuffled=float(
+            np.mean([_kappa(free[0, :, p].argmax(-1), base[0, :, p].argmax(-1)) for p in range(3)])
+        ),
         reparsed=_reparsed(words, base, n_sentences, seed),
     )
 
 
-def _intervene(agent: Agent, y: Tensor, standard: Tensor) -> tuple[float, float]:
+def _intervene(agent: Agent, y: Tensor, glance: Tensor, standard: Tensor) -> tuple[float, float]:
     """do(outlook = fall … rise), everything downstream recomputed: does the action follow the word?"""
     leans = []
     for answer in range(SIZES[OUTLOOK]):
         imposed = torch.full((*y.shape[:2], len(NAMES)), -1, dtype=torch.int8)
         imposed[:, :, OUTLOOK] = answer
-        probs = agent.decision(agent.reason(y, standard, imposed))
+        probs = agent.decision(agent.reason(y, glance, standard, imposed))
         leans.append((probs[..., 2] - probs[..., 0]).mean(-1))
     lean = torch.stack(leans, -1)
     never_back = (lean.diff(dim=-1) > -1e-3).all(-1)

@@ -66,13 +66,14 @@ def head_report(
     n = min(len(lesson), steps.n_tradable)
     agent.eval()
     with torch.no_grad():
-        y, _ = agent.trunk(torch.from_numpy(np.ascontiguousarray(lesson.obs[None, :n], np.float32)))
-        standard = agent.foresee(y)
-        out = agent.reason(y, standard)
+        x = torch.from_numpy(np.ascontiguousarray(lesson.obs[None, :n], np.float32))
+        y, _ = agent.trunk(x)
+        glance, standard = agent.glance(x), agent.foresee(y)
+        out = agent.reason(y, glance, standard)
         base = agent.decision(out)
-    gradients = _gradients(agent, y, lesson, n)
+    gradients = _gradients(agent, x, y, lesson, n)
     said, truth = _scores(agent, out, base, lesson.slice(0, n), steps.slice(0, n))
-    changes = _ablations(agent, y, standard, out, base)
+    changes = _ablations(agent, y, glance, standard, out, base)
     report = []
     for name, series in said.items():
         wanted = truth[name]
@@ -134,7 +135,9 @@ def _scores(
     return as_float, {name: np.asarray(series, np.float64) for name, series in truth.items()}
 
 
-def _ablations(agent: Agent, y: Tensor, standard: Tensor, out: Output, base: Tensor) -> dict[str, float]:
+def _ablations(
+    agent: Agent, y: Tensor, glance: Tensor, standard: Tensor, out: Output, base: Tensor
+) -> dict[str, float]:
     """Share of decisions that change when one head speaks of another time."""
     half = y.shape[1] // 2
     before = base.argmax(-1)
@@ -156,20 +159,20 @@ def _ablations(agent: Agent, y: Tensor, standard: Tensor, out: Output, base: Ten
         for k, name in enumerate(FORECASTS):
             other = standard.clone()
             other[:, :, k] = moved(standard)[:, :, k]
-            changes[name] = changed(agent.decision(agent.reason(y, other)))
+            changes[name] = changed(agent.decision(agent.reason(y, glance, other)))
         for k in agent.order:
             imposed = torch.full_like(out.words, -1)
             imposed[:, :, k] = moved(out.words)[:, :, k]
-            changes[NAMES[k]] = changed(agent.decision(agent.reason(y, standard, imposed)))
+            changes[NAMES[k]] = changed(agent.decision(agent.reason(y, glance, standard, imposed)))
     return changes
 
 
-def _gradients(agent: Agent, y: Tensor, lesson: Lesson, n: int) -> dict[str, float]:
+def _gradients(agent: Agent, x: Tensor, y: Tensor, lesson: Lesson, n: int) -> dict[str, float]:
     """Size of the gradient that reaches each head's last layer, from its own task."""
     rows = slice(0, min(n, 1_024))
     seen = y[:, rows]
     standard = agent.foresee(seen)
-    out = agent.reason(seen, standard)
+    out = agent.reason(seen, agent.glance(x[:, rows]), standard)
     wanted = torch.from_numpy(np.ascontiguousarray(lesson.targets[None, rows]))
     wanted = (wanted - agent.forecast_mean) / agent.forecast_scale
     words = torch.from_numpy(lesson.words[rows].astype(np.int64))

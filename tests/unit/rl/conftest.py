@@ -70,10 +70,7 @@ def oracle(n: int, seed: int) -> World:
 def planted(n: int, seed: int, *, push: float = 0.12, half_life: float = 200.0, cost: float = 3.0) -> World:
     """A hidden AR(1) pushes the price and shows, under noise, in the first of 41 columns."""
     rng = np.random.default_rng(seed)
-    phi = 0.5 ** (1 / half_life)
-    signal, shock = np.zeros(n), rng.normal(size=n) * np.sqrt(1 - phi**2)
-    for t in range(1, n):
-        signal[t] = phi * signal[t - 1] + shock[t]
+    signal = _slow(rng, n, half_life)
     ret = push * signal + rng.normal(size=n)
     obs = np.column_stack([0.5 * signal + rng.normal(size=n), np.roll(ret, 1), rng.normal(size=(n, 39))])
     obs[0, 1] = 0.0
@@ -84,6 +81,26 @@ def noise(n: int, seed: int) -> World:
     """Nothing that is seen says anything about what follows; a unit change costs 1 bps."""
     rng = np.random.default_rng(seed)
     return as_world(rng.normal(size=(n, 8)), rng.normal(size=n), 1.0)
+
+
+def readable(n: int, seed: int) -> World:
+    """Seven columns are the seven readings, a slow eighth pushes the price, a ninth says how wild it is."""
+    rng = np.random.default_rng(seed)
+    push = _slow(rng, n, 40.0)
+    wild = np.exp(0.7 * _slow(rng, n, 150.0))
+    ret = 0.6 * push + wild * rng.normal(size=n)
+    readings = np.column_stack([_slow(rng, n, 15.0) for _ in range(7)])
+    obs = np.column_stack([readings, push + 0.5 * rng.normal(size=n), np.log(wild), rng.normal(size=(n, 3))])
+    return as_world(obs, ret, 1.0)
+
+
+def _slow(rng: np.random.Generator, n: int, half_life: float) -> np.ndarray:
+    phi = 0.5 ** (1 / half_life)
+    out, shock = np.zeros(n), rng.normal(size=n) * np.sqrt(1 - phi**2)
+    out[0] = rng.normal()
+    for t in range(1, n):
+        out[t] = phi * out[t - 1] + shock[t]
+    return out
 
 
 def kalman_bps(world: World, *, half_life: float = 200.0) -> float:
@@ -109,7 +126,7 @@ def _threshold(guess: np.ndarray, level: float) -> np.ndarray:
 @pytest.fixture(scope="session")
 def world() -> Callable[..., World]:
     """world("planted", n, seed, …)"""
-    kinds = {"repeat": repeat, "oracle": oracle, "planted": planted, "noise": noise}
+    kinds = {"repeat": repeat, "oracle": oracle, "planted": planted, "noise": noise, "readable": readable}
     return lambda kind, n, seed, **more: kinds[kind](n, seed, **more)
 
 
