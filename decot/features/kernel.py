@@ -5,7 +5,8 @@ just closed. Inside, bars pass in tiles that fit the cache, column by column, ea
 depends on where a tile ends. Formulas by column, with the value before there is enough past:
 
 price, volume, open … close, bid_price … ask_volume — copied from the bar · spread = ask − bid ·
-order_imbalance = (bv − av) / (bv + av), 0 in an empty book · the ten indicators and pattern_match — `indicators`.
+order_imbalance = (bv − av) / (bv + av), 0 in an empty book · the ten indicators — `indicators`;
+pattern_match — `patterns`.
 event_spike_volume — volume above mean + 2σ (population) of the 60 bars before; 0 before bar 20.
 event_breakout — ±1: close above the highest high / below the lowest low of the 20 bars before; 0 before bar 20.
 event_reversal — +1: RSI rises back through 30; −1: falls back through 70; 0 before bar 15.
@@ -51,11 +52,13 @@ from decot.features import book as _book
 from decot.features import config as _config
 from decot.features import indicators as _indicators
 from decot.features import layout as at
+from decot.features import patterns as _patterns
 from decot.features import rolling as _rolling
 from decot.features.book import calendar, finish_windows, flow, prepare_more
 from decot.features.config import FeatureConfig, parameters
-from decot.features.indicators import patterns, ten
+from decot.features.indicators import ten
 from decot.features.layout import BAR_INPUTS, BASE_OUT, N_IN, N_OUT, OUT_NAMES, WARMUP
+from decot.features.patterns import patterns
 from decot.features.rolling import slide_max, slide_sum
 
 __all__ = [
@@ -72,7 +75,7 @@ __all__ = [
     "run",
 ]
 
-_PARTS = (_book, _config, _indicators, at, _rolling)
+_PARTS = (_book, _config, _indicators, at, _patterns, _rolling)
 STAMP = zlib.crc32(b"".join(Path(str(m.__file__)).read_bytes() for m in (*_PARTS, sys.modules[__name__])))
 """checksum of the formulas. It is tied into `run`, because numba's cache looks at this file alone"""
 

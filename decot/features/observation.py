@@ -29,8 +29,8 @@ import polars as pl
 from numba import njit
 
 from decot.errors import TableRefused
-from decot.features import indicators as _indicators
-from decot.features.indicators import PATTERNS
+from decot.features import patterns as _patterns
+from decot.features.patterns import PATTERNS
 from schemas.columns import (
     CONTEXT,
     DEPTH,
@@ -170,7 +170,7 @@ def _see(f: np.ndarray, o: np.ndarray) -> None:
         o[c + 11 + k] = f[REST + k]
 
 
-STAMP = zlib.crc32(Path(str(_indicators.__file__)).read_bytes())
+STAMP = zlib.crc32(Path(str(_patterns.__file__)).read_bytes())
 
 
 def _compiled(stamp: int) -> Any:

@@ -83,3 +83,9 @@ def features_table(
         *[pl.Series(name, np.asarray(context.get(name, zeros), float)) for name in known],
     )
     return cast_to_schema(frame, FEATURES_COLUMNS)
+
+
+def build_table(bars: pl.DataFrame, cfg: FeatureConfig | None = None) -> pl.DataFrame:
+    """Bars to the features table in one call, context columns unknown: what `check-causality` asks about."""
+    matrix = compute(bars, cfg)
+    return features_table(base_table(bars, cfg, matrix=matrix), matrix)

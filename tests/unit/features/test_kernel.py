@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 import pytest
 
 from decot.features.batch import compute
@@ -13,58 +12,17 @@ from decot.features.table import base_table, features_table
 from schemas import tables
 from schemas.columns import BASE_COLUMNS, FEATURES_COLUMNS
 
-START_MS = 1_767_571_200_000
 
-
-def synthetic_bars(rows: int, seed: int = 0, price: float = 90_000.0, sigma: float = 1e-4) -> pl.DataFrame:
-    """Lawful bars of a random walk, one a second."""
-    rng = np.random.default_rng(seed)
-    path = np.cumsum(rng.normal(size=rows * 4) * sigma).reshape(rows, 4)
-    mid = price * np.exp(path - path[0, 0])
-    close = mid[:, 3]
-    op = np.concatenate([mid[:1, 0], close[:-1]])
-    half = np.abs(rng.normal(size=rows)) * 1e-5 * close
-    volume = rng.exponential(size=rows) * (rng.random(rows) < 0.7)
-    buy = volume * rng.random(rows)
-    sizes = {
-        f"{side}_volume{depth}": rng.exponential(size=rows) * scale
-        for depth, scale in (("", 1), ("_5", 5), ("_20", 20))
-        for side in ("bid", "ask")
-    }
-    frame = pl.DataFrame(
-        {
-            "timestamp": START_MS + 1_000 * np.arange(1, rows + 1),
-            "open": op,
-            "high": np.maximum(mid.max(1), op),
-            "low": np.minimum(mid.min(1), op),
-            "close": close,
-            "price": close * (1 + 1e-5 * rng.normal(size=rows)),
-            "volume": volume,
-            "buy_volume": buy,
-            "sell_volume": volume - buy,
-            "n_trades": rng.integers(0, 9, rows),
-            "vwap": close * (1 + 1e-5 * rng.normal(size=rows)),
-            "bid_price": close - half,
-            "ask_price": close + half,
-            **sizes,
-            "ofi": rng.normal(size=rows),
-            "stale_ms": rng.exponential(size=rows) * 100,
-            "latency_ms": np.full(rows, 30.0),
-        }
-    )
-    return frame.select("timestamp", *BAR_INPUTS)
-
-
-def test_synthetic_bars_are_lawful():
+def test_synthetic_bars_are_lawful(make_bars):
     """What these tests feed in would pass the door."""
-    assert tables.faults(synthetic_bars(500), tables.Bars) == []
+    assert tables.faults(make_bars(500), tables.Bars) == []
 
 
 @pytest.mark.parametrize("price", [90_000.0, 0.02])
-def test_indicators_are_ta_lib(price):
+def test_indicators_are_ta_lib(price, make_bars):
     """Every indicator equals TA-Lib's to 1e-9 of its scale from the first row TA-Lib has."""
     talib = pytest.importorskip("talib")
-    bars = synthetic_bars(20_000, price=price)
+    bars = make_bars(20_000, price=price)
     ours = dict(zip(OUT_NAMES, compute(bars).T))
     close, high, low = (bars[name].to_numpy() for name in ("close", "high", "low"))
     macd, signal, _ = talib.MACD(close, 12, 26, 9)
@@ -89,14 +47,14 @@ def test_indicators_are_ta_lib(price):
         assert error[known].max() <= 1e-9, name
 
 
-def test_every_cell_is_finite_from_the_first_row():
+def test_every_cell_is_finite_from_the_first_row(make_bars):
     """No column waits for its window."""
-    assert np.isfinite(compute(synthetic_bars(400))).all()
+    assert np.isfinite(compute(make_bars(400))).all()
 
 
-def test_batch_stream_and_restart_agree_bit_for_bit():
+def test_batch_stream_and_restart_agree_bit_for_bit(make_bars):
     """One bar at a time, with restarts in between, gives every cell of the batch."""
-    bars = synthetic_bars(2_000)
+    bars = make_bars(2_000)
     batch = np.ascontiguousarray(compute(bars))
     stream, rows = Stream(), []
     for i, (ms, row) in enumerate(zip(bars["timestamp"], bars.select(BAR_INPUTS).to_numpy())):
@@ -106,9 +64,9 @@ def test_batch_stream_and_restart_agree_bit_for_bit():
     assert (np.array(rows).view(np.int64) == batch.view(np.int64)).all()
 
 
-def test_tables_pass_their_schema():
+def test_tables_pass_their_schema(make_bars):
     """The base table is lawful and both tables have exactly their columns."""
-    bars = synthetic_bars(1_000)
+    bars = make_bars(1_000)
     matrix = compute(bars)
     base = base_table(bars, matrix=matrix)
     assert tables.faults(base, tables.BaseTable) == []
