@@ -78,7 +78,7 @@ class Lake:
         }
         new = {day: [part.height, frame_digest(part)] for day, part in sorted(parts.items())}
 
-        with self._locked(name):
+        with self.locked(name):
             table, manifest = self._open(name)
             old = manifest.get(symbol, {"days": {}, "columns": frame.columns, "version": -1})
             wanted = {**old["days"], **new} if keep_other_days else new
@@ -164,7 +164,7 @@ class Lake:
         table, _ = self._open(name)
         past = []
         for version in range(0 if table is None else table.version() + 1):
-            info = self._commit_info(name, version)
+            info = self.commit_info(name, version)
             past.append({"version": version, "timestamp_ms": info["timestamp_ms"], **info["change"]})
         return past
 
@@ -174,6 +174,24 @@ class Lake:
             return []
         names = (folder.name for folder in sorted(self.root.iterdir()) if _NAME.fullmatch(folder.name))
         return [name for name in names if DeltaTable.is_deltatable(str(self._folder(name)))]
+
+    def refs(self) -> list[Ref]:
+        """The latest Ref of every symbol of every table, by table and symbol."""
+        opened = [(name, self._open(name)[1]) for name in self.tables()]
+        return [
+            self._ref(name, symbol, manifest[symbol])
+            for name, manifest in opened
+            for symbol in sorted(manifest)
+        ]
+
+    def latest(self, name: str) -> int:
+        """Number of the last version, −1 when there is no such table."""
+        table, _ = self._open(name)
+        return -1 if table is None else table.version()
+
+    def log(self, name: str, version: int) -> Path:
+        """Delta's own file of one commit."""
+        return self._folder(name) / "_delta_log" / f"{version:020d}.json"
 
     def days(self, name: str, symbol: str) -> list[str]:
         """Days stored for a symbol, in order."""
@@ -195,14 +213,14 @@ class Lake:
             if not DeltaTable.is_deltatable(str(folder)):
                 return None, {}
             table = DeltaTable(str(folder), version=version)
-            return table, self._commit_info(name, table.version())["manifest"]
+            return table, self.commit_info(name, table.version())["manifest"]
         except (DeltaError, KeyError, ValueError, OSError) as broken:
             asked = "" if version is None else f" version {version}"
             raise LakeBroken(f"{name}{asked} cannot be opened: {broken}") from broken
 
-    def _commit_info(self, name: str, version: int) -> dict[str, Any]:
+    def commit_info(self, name: str, version: int) -> dict[str, Any]:
         """What we wrote beside a commit; read from Delta's own log, whose history() misnumbers old versions."""
-        log = self._folder(name) / "_delta_log" / f"{version:020d}.json"
+        log = self.log(name, version)
         for line in log.read_text(encoding="utf-8").splitlines():
             if info := json.loads(line).get("commitInfo"):
                 return {**json.loads(info[_MANIFEST]), "timestamp_ms": info["timestamp"]}
@@ -267,7 +285,7 @@ class Lake:
         )
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str) -> Iterator[None]:
         """One writer a table; the lock dies with its process."""
         self._folder(name)
         locks = self.root / ".locks"
