@@ -86,5 +86,6 @@ def _payload(key: str, role: str, task: Task, evaluation: Mapping[str, Any]) -> 
         "params": task.params,
         "seed": task.seed,
         "budget": task.orders.budget,
+        "parents": list(task.descent),
         "evaluation": dict(evaluation),
     }

@@ -32,7 +32,7 @@ from decot.evolve.ledger import Ledger
 from decot.evolve.runner import Runner, in_process
 from decot.evolve.state import Individual, Member, State, Trial, load_state, save_state
 from decot.evolve.study import DEFAULT_PARAMS, Param, Study
-from decot.evolve.trial import Evaluation, Fitness, Orders, Task
+from decot.evolve.trial import Evaluation, Fitness, Orders, Params, Task
 
 __all__ = ["Evaluation", "Fitness", "Member", "Progress", "SearchConfig", "SearchResult", "search"]
 
@@ -296,7 +296,8 @@ class _Breeding:
         for owner, trial in zip(owners, trials):
             budget, resume = self.cfg.rungs[rung], str(self.workdir / trial.folder) if trial.folder else ""
             orders = Orders(budget=budget, resume_dir=resume, parents=self._inheritance(owner.parents))
-            tasks[f"{trial.name}-r{rung}"] = self._task(f"{trial.name}-r{rung}", owner.genome, trial, orders)
+            key, descent = f"{trial.name}-r{rung}", self._keys(owner.parents)
+            tasks[key] = self._task(key, owner.genome, trial.params, trial.seed, orders, descent)
         for (key, evaluation), owner, trial in zip(self._results(tasks, "trial"), owners, trials):
             trial.rung, trial.value = rung, None if evaluation.is_failed else evaluation.proxy
             trial.folder = f"{self.identity}/trials/{key}"
@@ -310,7 +311,7 @@ class _Breeding:
                         generation=owner.generation,
                         individual=owner.name,
                         evaluation=evaluation,
-                        parents=tuple(self.state.members[i].key for i in owner.parents),
+                        parents=self._keys(owner.parents),
                         inherited=tuple(self.state.members[i].artefact for i in owner.parents),
                     )
                 )
@@ -323,15 +324,20 @@ class _Breeding:
             n = len(member.again) + 1
             seed = self._seed(*_words(member.key), 2 + n)
             orders = Orders(parents=self._folders(member.inherited) if self.cfg.inherit else ())
-            trial = Trial(owner=member.individual, index=0, params=member.params, seed=seed)
-            tasks[f"{member.key}-a{n}"] = self._task(f"{member.key}-a{n}", member.genome, trial, orders)
+            key = f"{member.key}-a{n}"
+            tasks[key] = self._task(key, member.genome, member.params, seed, orders, member.parents)
         for (_, evaluation), i in zip(self._results(tasks, "again"), elites):
             member, point = self.state.members[i], (evaluation.profit, evaluation.explanation)
             self.state.members[i] = replace(member, again=(*member.again, point))
 
-    def _task(self, key: str, genome: Genome, trial: Trial, orders: Orders) -> Task:
+    def _task(
+        self, key: str, genome: Genome, params: Params, seed: int, orders: Orders, descent: tuple[str, ...]
+    ) -> Task:
         folder = str(self.folder / "trials" / key)
-        return Task(genome=genome, params=trial.params, seed=trial.seed, trial_dir=folder, orders=orders)
+        return Task(genome=genome, params=params, seed=seed, trial_dir=folder, orders=orders, descent=descent)
+
+    def _keys(self, members: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self.state.members[i].key for i in members)
 
     def _inheritance(self, parents: Sequence[int]) -> tuple[str, ...]:
         if not self.cfg.inherit:

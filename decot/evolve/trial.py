@@ -95,6 +95,8 @@ class Task:
     seed: int
     trial_dir: str
     orders: Orders = Orders()
+    descent: tuple[str, ...] = ()
+    """ledger keys of the parents, for the record"""
 
 
 Fitness = Callable[[Genome, Params, int, str], Evaluation]
