@@ -96,7 +96,7 @@ def fresh(state: np.ndarray, capital: float) -> None:
     state[RUINED] = state[R_SINCE] = -1.0
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def worth(state: np.ndarray, price: float, lot: float) -> float:
     """Cash + inventory at a price, quote currency."""
     return state[CASH] + (state[LOTS] * lot + state[DUST]) * price

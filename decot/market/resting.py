@@ -83,6 +83,41 @@ def rest(
     return filled, ahead
 
 
+@njit(cache=True, inline="always")
+def is_touched(
+    state: np.ndarray,
+    u: int,
+    book: np.ndarray,
+    offsets: np.ndarray,
+    prints: np.ndarray,
+    share: float,
+    tick: float,
+) -> bool:
+    """Whether row u can change anything for the resting order: a print or a touch at its price or beyond."""
+    side, limit, eps = state[R_SIDE], state[R_LIMIT], tick / 2
+    best, shown = (book[u, 0], book[u, 2]) if side > 0 else (book[u, 1], book[u, 3])
+    opposite = book[u, 1] if side > 0 else book[u, 0]
+    found = side * (limit - opposite) > eps or (abs(limit - best) < eps and shown * share < state[R_AHEAD])
+    for k in range(offsets[u], offsets[u + 1]):
+        beyond = side * (limit - prints[k, 0])
+        found = found or beyond > eps or (beyond > -eps and prints[k, 2] != side)
+    return found
+
+
+@njit(cache=True, inline="always")
+def keeps_waiting(
+    state: np.ndarray, target: float, seen_bid: float, seen_ask: float, patience: float, tick: float
+) -> bool:
+    """Whether a decision changes nothing: already there and idle, or the right order rests at a price still best."""
+    lots, side = state[LOTS], state[R_SIDE]
+    is_there = (target > 0 and lots > 0) or (target < 0 and lots < 0) or (target == 0 and lots == 0)
+    if state[R_LOTS] == 0:
+        return is_there and state[R_SINCE] < 0
+    serves = side == target if is_there or target != 0 else side * lots < 0
+    seen = seen_bid if side > 0 else seen_ask
+    return serves and patience == 0 and side * (seen - state[R_LIMIT]) < tick / 2
+
+
 @njit(cache=True)
 def wait(
     state: np.ndarray,

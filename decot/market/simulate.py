@@ -196,7 +196,9 @@ def checked_targets(targets: np.ndarray, shape: tuple[int, ...], is_continuous: 
     given = np.asarray(targets)
     if given.shape != shape:
         raise MarketFault(f"{shape[-1]} rows need targets of shape {shape}, got {given.shape}")
-    bad = ~(np.abs(given) <= 1) if is_continuous else ~np.isin(given, (-1, 0, 1))
+    bad = ~(np.abs(given) <= 1) if is_continuous else (given < -1) | (given > 1)
+    if not is_continuous and given.dtype.kind != "i":
+        bad |= given != np.round(given)
     if bad.any():
         raise MarketFault(f"target {given[bad][0]} is none of {'−1…1' if is_continuous else '−1, 0, 1'}")
     return np.ascontiguousarray(given, np.float64 if is_continuous else np.int8)

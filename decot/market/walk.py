@@ -10,11 +10,14 @@ from decot.market.account import (
     CASH,
     COST,
     DISCRETE,
+    DUST,
     FEES,
     FUNDED,
     LOTS,
     LOTS_IN,
+    PATIENCE,
     POST,
+    QUEUE,
     R_LOTS,
     RUINED,
     arrive,
@@ -23,8 +26,8 @@ from decot.market.account import (
     take,
     worth,
 )
-from decot.market.resting import arrive_post, wait
-from decot.market.rules import KIND, LOT, MAINTENANCE, PERP, SPOT
+from decot.market.resting import arrive_post, is_touched, keeps_waiting, wait
+from decot.market.rules import KIND, LOT, MAINTENANCE, PERP, SPOT, TICK
 
 FUNDING = 5
 """columns of a book row: bid, ask, bid_qty, ask_qty, mid, funding (fraction of notional a long pays)"""
@@ -55,51 +58,80 @@ def live_row(
     `wanted[d & mask]` is the target decided at row d (mask −1 for a whole tape, ring size − 1 for a ring). Rows are
     written down as row + `origin`.
     """
-    touch = book[u]
-    if touch[FUNDING] != 0.0 and state[LOTS] != 0.0 and rules[KIND] == PERP:
-        paid = state[LOTS] * rules[LOT] * touch[4] * touch[FUNDING]
+    lot, mid = rules[LOT], book[u, 4]
+    if book[u, FUNDING] != 0.0 and state[LOTS] != 0.0 and rules[KIND] == PERP:
+        paid = state[LOTS] * lot * mid * book[u, FUNDING]
         state[CASH] -= paid
         state[FEES] += paid
         state[FUNDED] += paid
+    touch = book[u]
     if state[R_LOTS] > 0:
         wait(state, u + origin, touch, prints, offsets[u], offsets[u + 1], rules, account, fills, trades)
     while d < len(fill_index) and fill_index[d] == u:
-        target = wanted[d & mask]
         if state[RUINED] < 0:
+            target, seen = wanted[d & mask], book[d]
             if account[POST] > 0:
                 arrive_post(
-                    state,
-                    d + origin,
-                    u + origin,
-                    target,
-                    book[d],
-                    touch,
-                    rules,
-                    account,
-                    refused,
-                    fills,
-                    trades,
+                    state, d + origin, u + origin, target, seen, touch, rules, account, refused, fills, trades
                 )
-            elif account[DISCRETE] == 0 or (target * state[LOTS] <= 0 and (target != 0 or state[LOTS] != 0)):
+            else:
                 arrive(
-                    state,
-                    d + origin,
-                    u + origin,
-                    target,
-                    book[d],
-                    touch,
-                    rules,
-                    account,
-                    refused,
-                    fills,
-                    trades,
+                    state, d + origin, u + origin, target, seen, touch, rules, account, refused, fills, trades
                 )
         d += 1
     if state[LOTS] != 0.0 and rules[KIND] != SPOT:
-        margin = rules[MAINTENANCE] * abs(state[LOTS]) * rules[LOT] * touch[4]
-        if worth(state, touch[4], rules[LOT]) < margin:
+        margin = rules[MAINTENANCE] * abs(state[LOTS]) * lot * mid
+        if worth(state, mid, lot) < margin:
             liquidate(state, u + origin, touch, rules, fills, trades)
     return d
+
+
+@njit(cache=True)
+def quiet_until(
+    u: int,
+    d: int,
+    stop: int,
+    book: np.ndarray,
+    offsets: np.ndarray,
+    prints: np.ndarray,
+    fill_index: np.ndarray,
+    wanted: np.ndarray,
+    mask: int,
+    rules: np.ndarray,
+    account: np.ndarray,
+    state: np.ndarray,
+) -> tuple[int, int]:
+    """The first row from u on, before `stop`, that `live_row` would not leave as it is; and the decision it starts with.
+
+    Nearly all rows are quiet, so a batch spends its time here, on plain numbers. It never changes an account.
+    """
+    lots, lot, is_post = state[LOTS], rules[LOT], account[POST] > 0
+    cash, held, margin = state[CASH], lots * lot + state[DUST], rules[MAINTENANCE] * abs(lots) * lot
+    is_paying, is_watched = lots != 0 and rules[KIND] == PERP, lots != 0 and rules[KIND] != SPOT
+    is_ruined, is_discrete, is_resting = state[RUINED] >= 0, account[DISCRETE] > 0, state[R_LOTS] > 0
+    sign = 1 if lots > 0 else (-1 if lots < 0 else 0)
+    n = len(fill_index)
+    while u < stop:
+        mid = book[u, 4]
+        if is_paying and book[u, FUNDING] != 0.0:
+            return u, d
+        if is_watched and cash + held * mid < margin * mid:
+            return u, d
+        if is_resting and is_touched(state, u, book, offsets, prints, account[QUEUE], rules[TICK]):
+            return u, d
+        while d < n and fill_index[d] == u:
+            if not is_ruined:
+                target = wanted[d & mask]
+                if is_post:
+                    if not keeps_waiting(
+                        state, target, book[d, 0], book[d, 1], account[PATIENCE], rules[TICK]
+                    ):
+                        return u, d
+                elif not (is_discrete and target == sign):
+                    return u, d
+            d += 1
+        u += 1
+    return u, d
 
 
 @njit(cache=True)
@@ -185,10 +217,19 @@ def walk_many(
     n_rows = len(book)
     fills, trades = np.empty((0, 7)), np.empty((0, 9))
     for i in range(len(states)):
-        state = states[i]
+        state, mine, refusals = states[i], wanted[i], refused[i]
         fresh(state, account[CAPITAL])
-        d = 0
-        for u in range(n_rows):
+        u, d = 0, 0
+        while u < n_rows:
+            start = u
+            u, d = quiet_until(
+                u, d, n_rows, book, offsets, prints, fill_index, mine, -1, rules, account, state
+            )
+            if len(equity):
+                for k in range(start, u):
+                    equity[i, k] = worth(state, book[k, 4], rules[LOT])
+            if u == n_rows:
+                break
             d = live_row(
                 u,
                 d,
@@ -196,20 +237,22 @@ def walk_many(
                 offsets,
                 prints,
                 fill_index,
-                wanted[i],
+                mine,
                 -1,
                 rules,
                 account,
                 state,
-                refused[i],
+                refusals,
                 fills,
                 trades,
                 0,
             )
-            if u == n_rows - 1:
-                close_out(u, book, rules, account, state, refused[i], fills, trades)
             if len(equity):
                 equity[i, u] = worth(state, book[u, 4], rules[LOT])
+            u += 1
+        close_out(n_rows - 1, book, rules, account, state, refusals, fills, trades)
+        if len(equity):
+            equity[i, n_rows - 1] = worth(state, book[n_rows - 1, 4], rules[LOT])
 
 
 @njit(cache=True)
@@ -235,22 +278,28 @@ def step_many(
         u = rows[i]
         before = worth(states[i], book[u, 4], rules[LOT])
         ring[i, u & mask] = targets[i]
-        decided[i] = live_row(
-            u + 1,
-            decided[i],
-            book,
-            offsets,
-            prints,
-            fill_index,
-            ring[i],
-            mask,
-            rules,
-            account,
-            states[i],
-            refused[i],
-            fills,
-            trades,
-            0,
+        mine, state = ring[i], states[i]
+        row, d = quiet_until(
+            u + 1, decided[i], u + 2, book, offsets, prints, fill_index, mine, mask, rules, account, state
         )
+        if row == u + 1:
+            d = live_row(
+                row,
+                d,
+                book,
+                offsets,
+                prints,
+                fill_index,
+                mine,
+                mask,
+                rules,
+                account,
+                state,
+                refused[i],
+                fills,
+                trades,
+                0,
+            )
+        decided[i] = d
         rows[i] = u + 1
-        rewards[i] = (worth(states[i], book[u + 1, 4], rules[LOT]) - before) / account[CAPITAL] * 1e4
+        rewards[i] = (worth(state, book[u + 1, 4], rules[LOT]) - before) / account[CAPITAL] * 1e4
