@@ -1,6 +1,6 @@
 """A fitted regime model: numbers that can be read, hashed and put back in order. Knows no fitting, no prices.
 
-States are in canonical order (volatility of the first input, then its mean), so a label means the same thing
+States are in canonical order (volatility, then the mean of the first input), so a label means the same thing
 in every fit. The start is the stationary distribution: a model may begin on any day, not only on the first
 of its training part.
 """
@@ -34,6 +34,8 @@ class RegimeModel:
     """(K, M, D)"""
     covars: Floats
     """(K, M, D, D)"""
+    log_vol_input: int = -1
+    """input whose mean is a state's log volatility; −1: the spread of the first input is its volatility"""
     input_settings: dict[str, float] = field(default_factory=dict)
     """how the inputs were made from mid; empty when they came from elsewhere"""
     fitted: dict[str, Any] = field(default_factory=dict)
@@ -60,8 +62,9 @@ class RegimeModel:
         return mean, np.einsum("km,kmde->kde", self.weights, self.covars + outer)
 
     def volatility(self) -> Floats:
-        """(K,) standard deviation of the first input in each state."""
-        return np.sqrt(self.moments()[1][:, 0, 0])
+        """(K,) of each state: root mean square 1-bar return in bps, or the first input's standard deviation."""
+        mean, cov = self.moments()
+        return np.sqrt(cov[:, 0, 0]) if self.log_vol_input < 0 else np.exp(mean[:, self.log_vol_input])
 
     def dwell_bars(self) -> Floats:
         """(K,) expected bars spent in a state once entered, 1 / (1 − a_kk)."""
@@ -80,10 +83,9 @@ class RegimeModel:
         )
 
     def canonical(self) -> RegimeModel:
-        """States by rising volatility of the first input, ties by its mean; the start made stationary."""
-        mean, cov = self.moments()
-        spread = np.sqrt(cov[:, 0, 0])
-        order = np.lexsort((mean[:, 0], np.round(spread / max(spread.max(), 1e-300), 9)))
+        """States by rising volatility, ties by the mean of the first input; the start made stationary."""
+        spread = self.volatility()
+        order = np.lexsort((self.moments()[0][:, 0], np.round(spread / max(spread.max(), 1e-300), 9)))
         return replace(self, start=stationary(self.move)).reordered(order)
 
     def to_json(self) -> str:

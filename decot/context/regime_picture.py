@@ -26,7 +26,7 @@ def dwell_runs(labels: np.ndarray, n_states: int) -> list[np.ndarray]:
 
 
 def regime_summary(model: RegimeModel, posterior: Floats, clock_ms: int) -> dict[str, Any]:
-    """Figures of a regime model on a table: per state its share, spread, mean and dwell time; all plain values."""
+    """Figures of a regime model on a table: per state its share, volatility, mean and dwell time; all plain values."""
     labels = posterior.argmax(1)
     runs = dwell_runs(labels, model.n_states)
     mean, spread = model.moments()[0], model.volatility()
@@ -34,7 +34,7 @@ def regime_summary(model: RegimeModel, posterior: Floats, clock_ms: int) -> dict
         {
             "state": k,
             "share": float((labels == k).mean()),
-            "spread_of_input_0": float(spread[k]),
+            "volatility": float(spread[k]),
             "mean": mean[k].tolist(),
             "expected_dwell_s": float(model.dwell_bars()[k] * clock_ms / 1_000),
             "seen_dwell_s": float(runs[k].mean() * clock_ms / 1_000) if runs[k].size else None,

@@ -2,19 +2,20 @@
 knows nothing of features, policies or text.
 
 hmmlearn finds the parameters (several restarts, the best is kept); our own forward filter uses them, because
-hmmlearn's `predict` and `predict_proba` smooth with the future. Long training parts are fitted on evenly spaced
-contiguous blocks of `fit_rows` rows in all: transitions stay true, and a fit stays in seconds.
+hmmlearn's `predict` and `predict_proba` smooth with the future. EM sees a thinned training part, at most `fit_rows`
+rows: a fit stays in seconds, and the chain learns the market rather than the overlap of its inputs' windows.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numba import njit
+from scipy.linalg import expm, logm
 
 from decot.context.forward import Floats, advance, filter_all, probabilities
 from decot.context.regime_model import MAX_STATES, RegimeModel
@@ -41,10 +42,16 @@ class RegimeConfig:
     tolerance: float = 0.05
     """EM stops when the log likelihood gains less than this"""
     fit_rows: int = 6_000
-    fit_blocks: int = 6
+    """rows EM sees; longer parts are thinned, shifted and cut to this"""
+    thin: int = 30
+    """EM sees every n-th row, because neighbouring inputs share most of their window: unthinned, the chain would
+    model that overlap (states of direction) instead of the market; the transitions are then rooted back to one
+    bar. 1 for rows that are independent given the state"""
     min_covar: float = 1e-4
     """floor of a variance, as a part of the input's own variance"""
     seed: int = 7
+    log_vol_input: int = 1
+    """column whose mean is a state's log volatility and orders the states; −1: the spread of column 0 does"""
     return_bars: int = 30
     vol_bars: int = 60
     stale_s: float = 60.0
@@ -66,15 +73,16 @@ class RegimeConfig:
 
 @njit(cache=True)
 def _input_row(mids: Floats, first: int, t: int, return_bars: int, vol_bars: int, out: Floats) -> None:
-    back = max(t - return_bars, first)
-    move_bps = 1e4 * np.log(mids[t] / mids[back])
-    out[0] = np.sign(move_bps) * np.log1p(abs(move_bps))
     total, n = 0.0, 0
     for i in range(max(t - vol_bars, first) + 1, t + 1):
         step_bps = 1e4 * np.log(mids[i] / mids[i - 1])
         total += step_bps * step_bps
         n += 1
-    out[1] = 0.5 * np.log(total / max(n, 1) + _LOWEST_BPS * _LOWEST_BPS)
+    rms_bps = np.sqrt(total / max(n, 1) + _LOWEST_BPS * _LOWEST_BPS)
+    back = max(t - return_bars, first)
+    move_bps = 1e4 * np.log(mids[t] / mids[back])
+    out[0] = move_bps / (rms_bps * np.sqrt(max(t - back, 1)))
+    out[1] = np.log(rms_bps)
 
 
 @njit(cache=True)
@@ -95,8 +103,9 @@ def regime_inputs(
 ) -> Floats:
     """What the chain sees of each bar: (T, 2), known at that bar.
 
-    Column 0: log return over `return_bars`, bps, compressed as sign·ln(1 + |bps|); column 1: logarithm of the
-    root mean square 1-bar return over `vol_bars`, bps. Early rows use as much past as there is.
+    Column 0: log return over `return_bars`, bps, scaled by what a walk of the same volatility would do, so about
+    N(0, 1) on any clock; column 1: logarithm of the root mean square 1-bar return over `vol_bars`, bps.
+    Early rows use as much past as there is.
     Args:
         timestamp_ms: (T,) ends of the bars; where they jump (a night between tapes) no window reaches back over it.
         stale_ms: (T,) age of the book; rows where nothing was heard are NaN, which is no evidence.
@@ -123,7 +132,7 @@ def fit(x: Floats, cfg: RegimeConfig | None = None) -> RegimeModel:
     """The best chain of the configured sizes, in canonical order. Give it the training part only.
 
     Args:
-        x: (T, D) inputs, column 0 the one whose spread is called volatility; a row of NaN alone is a hole, over
+        x: (T, D) inputs, as of `regime_inputs`; a row of NaN alone is a hole, over
             which no transition is learnt.
     Raises:
         DataFault: too few rows, or a row that is finite only in part.
@@ -148,7 +157,8 @@ def fit(x: Floats, cfg: RegimeConfig | None = None) -> RegimeModel:
     x, part = x[whole], np.cumsum(np.diff(whole, prepend=whole[0]) > 1)
     centre, scale = x.mean(0), np.maximum(x.std(0), 1e-9)
     n_learn = x.shape[0] if cfg.choose_by == "bic" else int(0.8 * x.shape[0])
-    rows, lengths = _blocks(((x - centre) / scale)[:n_learn], part[:n_learn], cfg)
+    chosen_rows, lengths = _sequences(part[:n_learn], cfg)
+    rows = (x[chosen_rows] - centre) / scale
     tried: list[dict[str, Any]] = []
     best: tuple[float, RegimeModel] | None = None
     for n_states in cfg.states:
@@ -165,15 +175,8 @@ def fit(x: Floats, cfg: RegimeConfig | None = None) -> RegimeModel:
     chosen = next(notes for notes in tried if notes["n_states"] == best[1].n_states)
     settings = {"return_bars": float(cfg.return_bars), "vol_bars": float(cfg.vol_bars)}
     fitted = {"rows": int(x.shape[0]), "rows_used": len(rows), "seed": cfg.seed, "chosen_by": cfg.choose_by}
-    return RegimeModel(
-        start=best[1].start,
-        move=best[1].move,
-        weights=best[1].weights,
-        means=best[1].means,
-        covars=best[1].covars,
-        input_settings=settings,
-        fitted={**fitted, **chosen, "tried": tried},
-    )
+    notes = {**fitted, **chosen, "tried": tried}
+    return replace(best[1], input_settings=settings, fitted=notes)
 
 
 def posteriors(model: RegimeModel, x: Floats) -> Floats:
@@ -244,17 +247,42 @@ class RegimeInputs:
         return out
 
 
-def _blocks(z: Floats, part: np.ndarray, cfg: RegimeConfig) -> tuple[Floats, list[int]]:
-    """At most `fit_rows` rows as evenly spaced contiguous blocks, and the length of each stretch without a hole."""
-    keep = np.arange(len(z))
-    block = np.zeros(len(z), dtype=int)
-    if len(z) > cfg.fit_rows:
-        length = cfg.fit_rows // cfg.fit_blocks
-        firsts = np.linspace(0, len(z) - length, cfg.fit_blocks).astype(int)
-        keep = (firsts[:, None] + np.arange(length)).ravel()
-        block = np.repeat(np.arange(cfg.fit_blocks), length)
-    edges = np.flatnonzero((np.diff(part[keep]) != 0) | (np.diff(block) != 0)) + 1
-    return z[keep], np.diff(np.r_[0, edges, len(keep)]).tolist()
+def _sequences(part: np.ndarray, cfg: RegimeConfig) -> tuple[np.ndarray, list[int]]:
+    """Rows EM is to see, at most `fit_rows`, and the lengths of the sequences they form.
+
+    Args:
+        part: (T,) number of the stretch without a hole that each row belongs to.
+    Returns:
+        indices: every `thin`-th row of each stretch, from evenly spaced first rows; past `fit_rows`, evenly
+        spaced pieces of these; and the length of each unbroken sequence.
+    """
+    edges = np.flatnonzero(np.diff(part)) + 1
+    shifts = np.unique(
+        np.linspace(0, cfg.thin - 1, min(cfg.thin, max(cfg.fit_rows * cfg.thin // len(part), 1)))
+    )
+    runs = [
+        np.arange(first + shift, last, cfg.thin)
+        for first, last in zip(np.r_[0, edges].tolist(), np.r_[edges, len(part)].tolist(), strict=True)
+        for shift in shifts.astype(int).tolist()
+        if first + shift < last
+    ]
+    total = sum(map(len, runs))
+    if total > cfg.fit_rows:
+        share = cfg.fit_rows / total
+        piece = 1_000
+        runs = [run[i : i + max(int(piece * share), 2)] for run in runs for i in range(0, len(run), piece)]
+    return np.concatenate(runs), [len(run) for run in runs]
+
+
+def _per_bar(move: Floats, thin: int) -> Floats:
+    """The one-bar transitions whose `thin`-th power is (nearly) `move`: the generator ln(A), clipped to be one."""
+    if thin == 1:
+        return move
+    rate = np.real(logm(move + 1e-9 * np.eye(len(move)))) / thin
+    rate = np.where(np.eye(len(move), dtype=bool), 0.0, np.clip(rate, 0.0, None))
+    np.fill_diagonal(rate, -rate.sum(1))
+    root = expm(rate)
+    return root / root.sum(1, keepdims=True)
 
 
 def _search(z: Floats, lengths: list[int], n_states: int, cfg: RegimeConfig) -> tuple[Any, dict[str, Any]]:
@@ -291,7 +319,14 @@ def _start(z: Floats, n_states: int, cfg: RegimeConfig, rng: np.random.Generator
     from hmmlearn.hmm import GMMHMM, GaussianHMM
 
     n_in, mix = z.shape[1], cfg.mixture
-    shared = {"n_iter": cfg.short_iter, "tol": cfg.tolerance, "init_params": "", "params": "stmcw"}
+    # one pseudo-count per transition: a state seen once must not become a trap that the filter never leaves
+    shared = {
+        "n_iter": cfg.short_iter,
+        "tol": cfg.tolerance,
+        "init_params": "",
+        "params": "stmcw",
+        "transmat_prior": 2.0,
+    }
     if mix == 1:
         shared["params"] = "stmc"
         floor = cfg.min_covar * len(z) / n_states * np.eye(n_in)
@@ -350,8 +385,9 @@ def _as_model(raw: Any, centre: Floats, scale: Floats, cfg: RegimeConfig) -> Reg
     if cfg.mixture == 1:
         means, covars = means[:, None], covars[:, None]
     return RegimeModel(
+        log_vol_input=cfg.log_vol_input if means.shape[-1] > cfg.log_vol_input else -1,
         start=np.asarray(raw.startprob_),
-        move=np.asarray(raw.transmat_),
+        move=_per_bar(np.asarray(raw.transmat_), cfg.thin),
         weights=weights,
         means=centre + scale * means,
         covars=_floored(covars, cfg.min_covar) * np.outer(scale, scale),

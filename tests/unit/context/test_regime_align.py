@@ -5,7 +5,7 @@ import pytest
 
 from decot.context.regime_align import align, wasserstein
 from decot.context.regime_model import RegimeModel
-from decot.context.regimes import fit, posteriors
+from decot.context.regimes import RegimeConfig, fit, posteriors
 
 
 def model(means, spreads) -> RegimeModel:
@@ -54,7 +54,8 @@ def test_refits_on_halves_of_a_world_keep_their_labels():
     rng = np.random.default_rng(0)
     states = np.repeat(rng.integers(0, 3, 120), 50)
     x = np.c_[np.array([0, 1, -1])[states] + rng.normal(size=6_000), rng.normal(size=6_000) * (1 + states)]
-    first, second = fit(x[:3_000]), fit(x[3_000:])
+    plain = RegimeConfig(thin=1, log_vol_input=-1)
+    first, second = fit(x[:3_000], plain), fit(x[3_000:], plain)
     named, how = align(second, first)
     assert how.changed == ()
     agree = posteriors(first, x).argmax(1) == posteriors(named, x).argmax(1)

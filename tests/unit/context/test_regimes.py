@@ -16,6 +16,8 @@ from decot.context.regimes import (
 )
 from decot.errors import CheckpointRefused, DataFault
 
+PLAIN = RegimeConfig(thin=1)
+"""for rows that are independent given the state, as planted ones are"""
 TRUE_MOVE = np.array([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01], [0.01, 0.01, 0.98]])
 TRUE_MEANS = np.array([[0.0, -1.5], [0.3, 0.0], [-0.2, 1.5]])
 TRUE_SPREAD = np.array([[0.3, 0.5], [0.8, 0.5], [1.6, 0.5]])
@@ -99,7 +101,7 @@ def test_planted_regimes_are_read_as_well_as_by_one_who_knows():
     """The fitted filter's accuracy on unseen rows is within 2 points of the filter with the true parameters."""
     train, _ = planted(6_000, 3)
     unseen, states = planted(6_000, 4)
-    fitted = fit(train)
+    fitted = fit(train, PLAIN)
     ours = (posteriors(fitted, unseen).argmax(1) == states).mean()
     best = (posteriors(true_model(), unseen).argmax(1) == states).mean()
     assert ours >= best - 0.02
@@ -110,7 +112,7 @@ def test_a_made_up_market_is_read_as_well_as_by_one_who_was_told():
     from decot.data.bars import build_bars
     from decot.data.worlds import WorldConfig, make_world, world_truth
 
-    cfg = WorldConfig(kind="regimes", days=2, seconds_per_day=7_200)
+    cfg = WorldConfig(kind="regimes", days=2)
     bars, truth = build_bars(make_world(cfg), 1_000), world_truth(cfg)
     times = bars["timestamp"].to_numpy()
     x = regime_inputs(bars["close"].to_numpy(), timestamp_ms=times, stale_ms=bars["stale_ms"].to_numpy())
@@ -140,19 +142,19 @@ def estimated(x: np.ndarray, states: np.ndarray) -> RegimeModel:
 def test_labels_are_the_same_for_every_seed():
     """Twenty seeds, one labelling."""
     x, _ = planted(1_500, 5)
-    labels = {posteriors(fit(x, RegimeConfig(seed=s)), x).argmax(1).tobytes() for s in range(20)}
+    labels = {posteriors(fit(x, RegimeConfig(thin=1, seed=s)), x).argmax(1).tobytes() for s in range(20)}
     assert len(labels) == 1
 
 
 def test_order_is_volatility():
     """State 0 is the calmest; the labels mean the same in every fit."""
-    spread = fit(planted(3_000, 6)[0]).volatility()
+    spread = fit(planted(3_000, 6)[0], PLAIN).volatility()
     assert (np.diff(spread) > 0).all()
 
 
 def test_json_keeps_every_bit_and_tells_of_edits():
     """A model read back is the model written; one changed digit is refused."""
-    model = fit(planted(1_000, 7)[0])
+    model = fit(planted(1_000, 7)[0], PLAIN)
     text = model.to_json()
     x, _ = planted(200, 8)
     assert np.array_equal(posteriors(RegimeModel.from_json(text), x), posteriors(model, x))
@@ -165,8 +167,8 @@ def test_json_keeps_every_bit_and_tells_of_edits():
 def test_bic_finds_the_number_of_states():
     """Of 2, 3 and 4 states the planted 3 are chosen, by BIC and by held-out likelihood."""
     x, _ = planted(2_500, 9)
-    assert fit(x, RegimeConfig(states=(2, 3, 4))).n_states == 3
-    assert fit(x, RegimeConfig(states=(2, 3), choose_by="heldout")).n_states == 3
+    assert fit(x, RegimeConfig(states=(2, 3, 4), thin=1)).n_states == 3
+    assert fit(x, RegimeConfig(states=(2, 3), choose_by="heldout", thin=1)).n_states == 3
 
 
 def test_a_row_that_is_not_finite_is_named():
@@ -194,12 +196,20 @@ def test_flat_prices_still_fit():
     assert np.isfinite(posteriors(model, regime_inputs(mid))).all()
 
 
+def test_thinned_transitions_are_those_of_one_bar():
+    """Fitted on every tenth row, a chain says how long a state lasts in bars, not in tenths."""
+    x, _ = planted(20_000, 15)
+    move = fit(x, RegimeConfig(thin=10)).move
+    np.testing.assert_allclose(move, TRUE_MOVE, atol=0.008)
+    assert (move > 0).all()
+
+
 def test_a_mixture_filter_is_hmmlearns_too():
     """Two Gaussians per state: the fit is finite and our posterior is GMMHMM's of the prefix to 1e-9."""
     from hmmlearn.hmm import GMMHMM
 
     x, _ = planted(1_500, 12)
-    model = fit(x, RegimeConfig(mixture=2, restarts=4, finalists=2))
+    model = fit(x, RegimeConfig(mixture=2, thin=1, restarts=4, finalists=2))
     oracle = GMMHMM(3, n_mix=2, covariance_type="full")
     oracle.startprob_, oracle.transmat_, oracle.weights_ = model.start, model.move, model.weights
     oracle.means_, oracle.covars_ = model.means, model.covars
@@ -250,6 +260,6 @@ def test_a_state_without_spread_is_floored():
     rng = np.random.default_rng(14)
     x = rng.normal(size=(2_000, 2))
     x[:1_000] = 0.0
-    model = fit(x)
+    model = fit(x, PLAIN)
     assert np.linalg.eigvalsh(model.covars).min() > 0
     assert np.isfinite(posteriors(model, x)).all()
