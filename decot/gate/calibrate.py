@@ -9,18 +9,17 @@ Run `python -m decot.gate.calibrate`; the result is stored beside this file and 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv
 
+from decot.gate.calibration import STORE, bounds_digest, clopper_pearson, stored, told
 from decot.gate.config import GateConfig
 from decot.gate.evidence import Ledgered, Scene, gather
 from decot.gate.figures import Drill, HeadFigure, WordFigures
@@ -31,7 +30,6 @@ from decot.gate.verdict import Verdict
 from decot.market.rules import VenueRules, load_rules
 from decot.market.simulate import Account
 
-STORE = Path(__file__).with_name("calibration.json")
 Progress = Callable[[str], None]
 
 
@@ -52,20 +50,13 @@ class CalibrationConfig:
     """the edge for which a power of at least 80 % is promised"""
     planted_fee_bps: float = 0.25
     """taker fee a side on the planted markets; the edge-free ones have none"""
-    trials: int = 64
+    trials: int = 48
+    random_draws: int = 40
+    """random agents of the same turnover that each finalist must beat"""
     bars: int = 14_400
     """per stretch, 1 s each: four hours"""
     period_bars: int = 240
     seed: int = 7
-
-
-def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Exact lower and upper bound of a share, each one-sided at `level`."""
-    if n == 0:
-        return 0.0, 1.0
-    lower = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, 1.0 - level))
-    upper = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, level))
-    return lower, upper
 
 
 def knock(
@@ -77,7 +68,6 @@ def knock(
     earlier: Sequence[np.ndarray],
     seed: int,
     gate: GateConfig,
-    random_draws: int = 100,
 ) -> tuple[Verdict, np.ndarray]:
     """One search and its verdict; the ledger holds the trials of the earlier attempts too."""
     account = Account()
@@ -100,7 +90,7 @@ def knock(
         reproduced=True,
         feature_leaks=(),
         cfg=gate,
-        random_draws=random_draws,
+        random_draws=cfg.random_draws,
     )
     return judge(replace(evidence, drills=_SOUND_DRILLS), gate), found.trials
 
@@ -234,36 +224,6 @@ def calibrate(
         "bounds": bounds_digest(gate),
         "command": "python -m decot.gate.calibrate",
     }
-
-
-def bounds_digest(gate: GateConfig) -> str:
-    """Which bounds a calibration was made with."""
-    return hashlib.sha256(json.dumps(asdict(gate), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def stored(gate: GateConfig | None = None, path: Path = STORE) -> dict[str, Any] | None:
-    """The stored calibration; None if there is none or it was made with other bounds."""
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found if found.get("bounds") == bounds_digest(gate or GateConfig()) else None
-
-
-def told(found: Mapping[str, Any]) -> str:
-    """A calibration in words."""
-    false, family, power = found["false_promotion"], found["family"], found["power"]
-    lines = [
-        f"edge-free markets: {false['promoted']} of {false['markets']} promoted, at most "
-        f"{100 * false['upper95']:.2f} % with 95 % confidence",
-        f"{family['attempts']} attempts in a row: {family['promoted']} of {family['markets']} families, at most "
-        f"{100 * family['upper95']:.2f} %",
-    ]
-    lines += [
-        f"planted {p['edge_bps']:4g} bps a trade: {100 * p['power']:3.0f} % promoted ({100 * p['low95']:.0f}…"
-        f"{100 * p['high95']:.0f} %)"
-        for p in power["curve"]
-    ]
-    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
