@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import decot
-from decot.clock import stopwatch
+from decot.clock import now_us, stopwatch
 from decot.errors import ConfigError
 from decot.evolve.ledger import Ledger, Line
 from decot.report.tracking_reader import OfflineRun, offline_runs, read_offline
@@ -49,6 +49,8 @@ class TrackingConfig:
     """runs beyond this many are counted, not mirrored: each costs 0.1 to 0.2 s of the child"""
     close_timeout_s: float = 30.0
     """how long `close` waits for the child before it is ended"""
+    stall_s: float = 20.0
+    """... or until the child has not moved for this long, which a hanging W&B has behind it before `close` is called"""
     init_timeout_s: float = 10.0
     """online: how long one run may wait for W&B"""
     base_url: str = ""
@@ -126,14 +128,11 @@ class Tracker:
         began = stopwatch()
         if self._child is not None:
             self._say("", "close")
-            try:
-                code = self._child.wait(self.cfg.close_timeout_s)
-                if code:
-                    self._give_up(f"the mirror ended with {code}: {_last_line(self.folder / 'mirror.log')}")
-            except subprocess.TimeoutExpired:
-                self._give_up(
-                    f"W&B did not finish within {self.cfg.close_timeout_s:g} s; the ledger has everything"
-                )
+            code = self._wait(self._child, began)
+            if code is None:
+                self._give_up("W&B does not move; the ledger has everything")
+            elif code:
+                self._give_up(f"the mirror ended with {code}: {_last_line(self.folder / 'mirror.log')}")
             _end(self._child)
             self._child = None
         status = _status(self.folder)
@@ -145,6 +144,19 @@ class Tracker:
             why=self.why,
             folder=str(self.folder / "wandb"),
         )
+
+    def _wait(self, child: subprocess.Popen[bytes], began: float) -> int | None:
+        """The child's exit code; None when its time is up or it has stopped moving."""
+        online = self.cfg.mode == "online"
+        stall_us = 1e6 * (self.cfg.stall_s + (self.cfg.init_timeout_s if online else 0.0))
+        moves = [self.folder / "mirror.json", self.folder / "mirror.log"]
+        while stopwatch() - began < self.cfg.close_timeout_s:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.wait(0.1)
+            last = max((path.stat().st_mtime_ns for path in moves if path.exists()), default=0)
+            if now_us() - last / 1e3 > stall_us:
+                return None
+        return None
 
     def _say(self, run: str, verb: str, **words: Any) -> None:
         if self.why or (run and run not in self._started):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 POLL_S = 0.05
+TELL_S = 0.5
 
 
 class Mirror:
@@ -27,8 +28,11 @@ class Mirror:
         self.mode, self.why = cfg["mode"], ""
         self.open: dict[str, Any] = {}
         self.finished = 0
+        self.told = 0.0
 
     def take(self, words: dict[str, Any]) -> None:
+        if time.monotonic() - self.told > TELL_S:
+            self.tell()
         run, verb = words["run"], words["verb"]
         if verb == "start":
             self.open[run] = self.start(run, words)
@@ -98,6 +102,7 @@ class Mirror:
         self.tell()
 
     def tell(self) -> None:
+        self.told = time.monotonic()
         part = self.folder / "mirror.json.part"
         part.write_text(json.dumps({"finished": self.finished, "why": self.why}))
         os.replace(part, self.folder / "mirror.json")

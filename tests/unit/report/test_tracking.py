@@ -101,9 +101,33 @@ def test_a_hanging_wandb_is_left_behind(tmp_path, monkeypatch):
     child = tracker._child
     report = tracker.close()
     assert report.waited_s < 2.0
-    assert "did not finish within 0.5 s" in report.why
+    assert "does not move" in report.why
     assert child.poll() is not None
     assert tracker.close().why == report.why
+
+
+@pytest.mark.slow
+def test_a_hanging_wandb_adds_less_than_five_percent(tmp_path, monkeypatch):
+    """The same piece of work with and without a mirror that hangs, closing included: the best of three differ by less
+    than 5 %, as the child has long been seen not to move."""
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "wandb.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(fake))
+
+    def work(mode, n):
+        tracker = Tracker(TrackingConfig(mode=mode, stall_s=0.3), tmp_path / f"{mode}-{n}")
+        began = time.perf_counter()
+        tracker.start("r")
+        for i in range(40):
+            time.sleep(0.05)  # a training that does not need this core
+            tracker.log("r", {"loss": i})
+        tracker.close()
+        return time.perf_counter() - began
+
+    hanging = min(work("offline", n) for n in range(3))
+    alone = min(work("disabled", n) for n in range(3))
+    assert hanging < 1.05 * alone + 0.1  # closing looks at the child once, 0.1 s
 
 
 def test_a_refusing_wandb_is_named_and_survived(tmp_path, monkeypatch):
@@ -137,7 +161,7 @@ def test_a_hanging_endpoint_falls_back_to_offline(tmp_path, monkeypatch):
     assert busy(tracker) < 1.0
     report = tracker.close()
     server.close()
-    assert "kept offline" in report.why or "did not finish" in report.why
+    assert "kept offline" in report.why or "does not move" in report.why
     assert report.waited_s < 27
 
 
