@@ -19,6 +19,7 @@ Tap = Callable[[str, str | bytes], bool]
 """sees (address of the socket, frame) first; False keeps the frame from ccxt"""
 
 MAX_WAIT_S = 120.0
+FIRST_PAUSE_S = 0.05
 BINANCE_FAMILY = ("binance", "binanceusdm", "binancecoinm", "binanceus")
 
 
@@ -96,14 +97,14 @@ class Gate:
         for attempt in range(attempts):
             try:
                 return await call()
-            except ccxt.NetworkError as error:
+            except ccxt.OperationFailed as error:
                 if attempt + 1 == attempts:
                     raise VenueUnavailable(
                         f"{what}: {attempts} attempts failed, the last with {type(error).__name__}: {error!s:.160}; "
                         "try again later, what was fetched so far is kept"
                     ) from error
                 self.say(f"{what}: {type(error).__name__}, trying again")
-                await asyncio.sleep(min(0.05 * 2**attempt, 10.0))
+                await asyncio.sleep(min(FIRST_PAUSE_S * 2**attempt, 10.0))
             except ccxt.BaseError as error:
                 raise VenueUnavailable(f"{what}: {type(error).__name__}: {error!s:.160}") from error
         raise VenueUnavailable(f"{what}: no attempt was allowed")

@@ -12,14 +12,15 @@ import polars as pl
 
 from decot.data.doors import admit
 from decot.data.lake import Lake
-from decot.data.record_station import GAPS, Station
+from decot.data.record_station import Station
 from decot.data.record_store import slug, write_whole
-from decot.data.tape import BOOK, HEADLINES, TRADES, RawTape, empty
+from decot.data.tape import HEADLINES, RawTape, empty
 from decot.data.tapes import write_tape
 from schemas.ref import Ref
-from schemas.tables import RawBook, RawTrades
+from schemas.tables import RawBook, RawCandles, RawTrades
 
 DAY_US = 86_400_000_000
+DOORS = {"raw_trades": RawTrades, "raw_agg_trades": RawTrades, "raw_book": RawBook, "raw_candles": RawCandles}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +109,15 @@ def commit(station: Station, lake: Path | None, folder: Path, venue: str, meta: 
     covered = coverage(trades, book, gaps, station.symbol)
     refs = []
     if lake is not None:
-        store = Lake(lake)
-        for name, frame, keys, model in (
-            ("raw_trades", trades, ["trade_id"], RawTrades),
-            ("raw_book", book, None, RawBook),
+        for name, frame, keys, time in (
+            ("raw_trades", trades, ["trade_id"], "recv_us"),
+            ("raw_book", book, None, "recv_us"),
+            ("record_gaps", gaps, None, "from_us"),
         ):
             if frame.height:
-                merged = admit(
-                    _merged(store, name, frame, station.symbol, keys), model, f"{name} of {station.symbol}"
-                )
-                refs.append(_put(store, name, merged, station.symbol, "recv_us"))
-        if gaps.height:
-            whole = _merged(store, "record_gaps", gaps, station.symbol, None, "from_us")
-            refs.append(_put(store, "record_gaps", whole, station.symbol, "from_us"))
+                refs.append(merge_into(lake, name, frame, station.symbol, keys, time))
         if covered.height:
-            refs.append(_put(store, "record_coverage", covered, station.symbol, "first_us"))
+            refs.append(_put(Lake(lake), "record_coverage", covered, station.symbol, "first_us", "recorded"))
     tape = folder / "tape" / slug(station.symbol)
     write_tape(
         RawTape(
@@ -156,20 +151,39 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def merge_into(
+    lake: Path,
+    name: str,
+    frame: pl.DataFrame,
+    symbol: str,
+    keys: list[str] | None,
+    time: str,
+    *,
+    note: str = "recorded",
+) -> Ref:
+    """Add rows to what the lake holds of the same days, each once (by `keys`, else by the whole row).
+
+    Raises:
+        TableRefused: the rows break the table's schema; nothing is stored.
+    """
+    store, model = Lake(lake), DOORS.get(name)
+    merged = _merged(store, name, frame, symbol, keys, time)
+    lawful = admit(merged, model, f"{name} of {symbol}") if model is not None else merged
+    return _put(store, name, lawful, symbol, time, note)
+
+
 def _merged(
-    lake: Lake, name: str, frame: pl.DataFrame, symbol: str, keys: list[str] | None, time: str = "recv_us"
+    lake: Lake, name: str, frame: pl.DataFrame, symbol: str, keys: list[str] | None, time: str
 ) -> pl.DataFrame:
+    per_day = DAY_US if time.endswith("_us") else DAY_US // 1000
     days = set(lake.days(name, symbol)) if name in lake.tables() else set()
-    mine = set((frame[time] // DAY_US).unique().cast(pl.Int32).cast(pl.Date).dt.to_string("%Y-%m-%d"))
+    mine = set((frame[time] // per_day).unique().cast(pl.Int32).cast(pl.Date).dt.to_string("%Y-%m-%d"))
     if not days & mine:
         return frame
     held = lake.get(name, symbol=symbol, days=sorted(days & mine))
     both = pl.concat([held.select(frame.columns), frame]).unique(keys, keep="first", maintain_order=True)
-    return both.sort(time, *(keys or []), maintain_order=True)
+    return both.sort(time, *[key for key in keys or [] if key != time], maintain_order=True)
 
 
-def _put(lake: Lake, name: str, frame: pl.DataFrame, symbol: str, time: str) -> Ref:
-    return lake.put(name, frame, symbol=symbol, day_column=time, keep_other_days=True, note="recorded")
-
-
-__all__ = ["BOOK", "GAPS", "TRADES", "Kept", "commit", "coverage", "prune", "tables_of"]
+def _put(lake: Lake, name: str, frame: pl.DataFrame, symbol: str, time: str, note: str) -> Ref:
+    return lake.put(name, frame, symbol=symbol, day_column=time, keep_other_days=True, note=note)

@@ -200,7 +200,7 @@ class Session:
                 self.counts["resyncs"] += 1
                 station.note_gap("depth", "book", station.heard_us["depth"])
                 await self._breathe()
-            except ccxt.NetworkError as error:
+            except ccxt.OperationFailed as error:
                 self.counts["reconnects"] += 1
                 if not isinstance(error.__cause__, FeedStalled) and "silent" not in str(error):
                     station.note_gap(stream, "disconnect", station.heard_us[stream])
