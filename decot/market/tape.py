@@ -95,6 +95,14 @@ class Tape:
         )
         return replace(self, latency_ms=delay, fill_index=arrivals(self.timestamp, delay))
 
+    def sampled_latency(self, delays_ms: np.ndarray, seed: int) -> Tape:
+        """The same tape, each order's delay drawn from delays that were seen (a tape's own receive − exchange time)."""
+        seen = np.asarray(delays_ms, np.float64)
+        seen = seen[np.isfinite(seen)]
+        if not len(seen):
+            raise DataFault("latency: no finite delay to draw from; give a constant latency instead")
+        return self.with_latency(np.random.default_rng(seed).choice(np.maximum(seen, 1.0), len(self)))
+
     def book(self) -> np.ndarray:
         """(T, 6) bid, ask, bid_qty, ask_qty, mid, funding: one row as the kernels read it."""
         columns = (self.bid, self.ask, self.bid_qty, self.ask_qty, self.mid, self.funding)
