@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -18,7 +18,10 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from decot.errors import CheckpointRefused, ConfigError
-from decot.model.agent import Agent, ModelConfig
+from decot.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from decot.model.agent import Agent
 
 WEIGHTS, MANIFEST, FORMAT = "agent.safetensors", "agent.json", 1
 Arrays = dict[str, np.ndarray]
@@ -98,6 +101,8 @@ def read(folder: Path, expect: Mapping[str, Any] | None = None) -> tuple[ModelCo
 
 def load(folder: Path, expect: Mapping[str, Any] | None = None) -> tuple[Agent, dict[str, Any]]:
     """The agent and its manifest; raises CheckpointRefused as `read` does, also when weights and architecture differ."""
+    from decot.model.agent import Agent
+
     cfg, arrays, manifest = read(folder, expect)
     agent = Agent(cfg)
     put(agent, arrays)

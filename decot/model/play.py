@@ -1,18 +1,24 @@
-"""An agent deciding over a whole tape: what it would do at every row from every position. Knows no money."""
+"""An agent deciding over a whole tape: what it would do at every row from every position. Knows no money.
+
+It runs the very kernel that a live stream runs, row after row, so both say the same to the bit. Needs no torch.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from decot.errors import ModelFault
-from decot.model.agent import Agent, State
+from decot.model.checkpoint import arrays_of
+from decot.model.kernel import N_OUT, run
+from decot.model.vocabulary import N_QUESTIONS
+from decot.model.weights import Packed, pack
 
-CHUNK = 4_096
-"""rows per pass; a constant, so that the same tape gives the same bits"""
+if TYPE_CHECKING:
+    from decot.model.agent import Agent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,50 +39,39 @@ class Decisions:
     """(T, 3)"""
 
 
+def packed(agent: Agent | Packed) -> Packed:
+    """Any agent as the kernel wants it."""
+    return agent if isinstance(agent, Packed) else pack(agent.cfg, arrays_of(agent))
+
+
 def decide(
-    agent: Agent,
-    obs: npt.NDArray[np.float32],
-    *,
-    words: npt.NDArray[np.int8] | None = None,
-    state: State | None = None,
+    agent: Agent | Packed, obs: npt.NDArray[np.float32], *, words: npt.NDArray[np.int8] | None = None
 ) -> Decisions:
-    """Decide at every row of one contiguous tape, its state carried from chunk to chunk.
+    """Decide at every row of one contiguous tape, the state carried from its first row.
 
     Args:
         obs: (T, F) scaled observations.
         words: (T, 9) answers to impose, −1 leaves a step free.
+    Raises:
+        ModelFault: obs of another width.
     """
-    if obs.ndim != 2 or obs.shape[1] != agent.cfg.n_features:
+    net = packed(agent)
+    if obs.ndim != 2 or obs.shape[1] != net.cfg.n_features:
         raise ModelFault(
-            f"obs is {obs.shape}, this agent reads (T, {agent.cfg.n_features}); rebuild the observation"
+            f"obs is {obs.shape}, this agent reads (T, {net.cfg.n_features}); rebuild the observation"
         )
-    was_training = agent.training
-    agent.eval()
-    parts: list[list[np.ndarray]] = []
-    with torch.no_grad():
-        for start in range(0, len(obs), CHUNK):
-            rows = slice(start, start + CHUNK)
-            imposed = None if words is None else torch.from_numpy(words[None, rows])
-            x = torch.from_numpy(np.ascontiguousarray(obs[None, rows], dtype=np.float32))
-            out = agent(x, state, imposed)
-            state = out.state
-            probs = agent.decision(out)
-            said = (out.words, probs, out.forecasts, out.value, out.exit_logit.sigmoid())
-            parts.append([part[0].numpy() for part in said])
-    agent.train(was_training)
-    n_words, n_forecasts = 9, 5
-    empty = [(0, n_words), (0, 3, 3), (0, n_forecasts), (0, 3), (0, 3)]
-    joined = [
-        np.concatenate(column) if column else np.zeros(shape, np.float32)
-        for column, shape in zip(zip(*parts) if parts else [()] * 5, empty)
-    ]
+    n = len(obs)
+    said, out = np.empty((n, N_QUESTIONS), np.int8), np.empty((n, N_OUT), np.float32)
+    imposed = np.empty((0, N_QUESTIONS), np.int8) if words is None else np.ascontiguousarray(words, np.int8)
+    run(net.flat, net.ints, *net.memory(), np.ascontiguousarray(obs, np.float32), imposed, said, out)
+    probs = out[:, :9].reshape(n, 3, 3)
     return Decisions(
-        actions_if=(joined[1].argmax(-1) - 1).astype(np.int8),
-        words=joined[0].astype(np.int8),
-        probs=joined[1],
-        forecasts=joined[2],
-        value=joined[3],
-        exit_prob=joined[4],
+        actions_if=(probs.argmax(-1) - 1).astype(np.int8),
+        words=said,
+        probs=probs,
+        forecasts=out[:, 9:14],
+        value=out[:, 14:17],
+        exit_prob=out[:, 17:20],
     )
 
 
