@@ -27,8 +27,8 @@ from decot.gate.nulls import KINDS, Base, Market, edge_per_beta, make_market
 from decot.gate.rules import judge
 from decot.gate.search import search
 from decot.gate.verdict import Verdict
+from decot.market.account import Account
 from decot.market.rules import VenueRules, load_rules
-from decot.market.simulate import Account
 
 Progress = Callable[[str], None]
 
@@ -92,13 +92,15 @@ def knock(
         cfg=gate,
         random_draws=cfg.random_draws,
     )
-    return judge(replace(evidence, drills=_SOUND_DRILLS), gate), found.trials
+    sound = replace(evidence, drills=_SOUND_DRILLS, seed_bps=_SOUND_SEEDS)
+    return judge(sound, gate), found.trials
 
 
 _SOUND_HEADS = (
     HeadFigure(name="stand-in", statistic=1.0, p_value=0.001, alive=True, entropy=1.0, ablation_change=1.0),
 )
 _SOUND_WORDS = WordFigures(accuracy=1.0, intervention=1.0, stability=1.0, shuffled=0.2, reparse=1.0)
+_SOUND_SEEDS = (1.0, 1.1, 0.9, 1.0, 1.0)
 _SOUND_DRILLS = (Drill(name="stand-in", loss=0.0),)
 
 

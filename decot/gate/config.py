@@ -34,6 +34,8 @@ class GateConfig:
     """gross edge per trade over cost per trade: below it a slightly worse fee eats the profit"""
     random_quantile: float = 0.95
     """the agent must beat this share of the random agents of the same turnover"""
+    seeds_min: int = 5
+    """seeds from which a finalist is retrained from scratch; one good seed is luck"""
     delay_keeps_min: float = 0.2
     """share of the Sharpe left when acting one bar later; less means the profit was in the bar itself"""
     delay_keeps_max: float = 1.5

@@ -26,9 +26,11 @@ from decot.gate.figures import (
     Stretch,
     WordFigures,
 )
+from decot.market.account import Account
+from decot.market.batch import simulate_many
 from decot.market.oracle import oracle
 from decot.market.rules import VenueRules
-from decot.market.simulate import Account, Run, simulate
+from decot.market.simulate import Run, simulate
 from decot.market.tape import Tape
 
 __all__ = ["Drill", "Evidence", "HeadFigure", "Ledgered", "Scene", "Stretch", "WordFigures", "gather"]
@@ -87,7 +89,7 @@ def gather(
         period_bars: bars in one period; the same as in the ledger's trials.
         drills: tapes with a planted anomaly and what the agent decided on them (`gate/drills.py` makes them).
         feature_leaks: columns the causality check caught, () when it caught none; None (not run) is refused.
-        seed_scenes: the other day under the same genome retrained from other seeds.
+        seed_scenes: the other day as decided by the same genome retrained from scratch, one per seed.
     """
     cfg = cfg or GateConfig()
     day = walked("other day", other_day, rules, account, period_bars)
@@ -106,9 +108,7 @@ def gather(
         n_trials=ledger.n_trials,
         attempt=ledger.attempt,
         ledger_intact=ledger.intact,
-        lower_seed_bps=tuple(
-            walked("seed", scene, rules, account, period_bars).net_bps for scene in seed_scenes
-        ),
+        seed_bps=tuple(walked("seed", scene, rules, account, period_bars).net_bps for scene in seed_scenes),
         drills=tuple(Drill(name=name, loss=drill_loss(s, rules, account)) for name, s in drills.items()),
         heads=tuple(heads),
         words=words,
@@ -236,15 +236,14 @@ def _baselines(
 ) -> Baselines:
     held = Scene(scene.tape, np.ones(len(scene.tape), np.int8))
     tape, same = stressed(scene.tape, rules, 1.0, JUDGED_LATENCY_X)
-    random = [
-        simulate(tape, shuffled_targets(scene.targets, rng), same, account).total_bps for _ in range(draws)
-    ]
+    drawn = np.stack([shuffled_targets(scene.targets, rng) for _ in range(draws)])
+    random_bps = simulate_many(tape, drawn, same, account).total_bps
     linear = None
     if least_squares is not None:
         linear = walked("least squares", least_squares, rules, account, period_bars).net_bps
     return Baselines(
         buy_hold=walked("buy and hold", held, rules, account, period_bars),
-        random_bps=np.array(random),
+        random_bps=random_bps,
         least_squares_bps=linear,
     )
 

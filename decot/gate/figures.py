@@ -146,8 +146,8 @@ class Evidence:
     attempt: int = 1
     """which attempt at the gate this is for this data, counted in the ledger, from 1"""
     other_market: Stretch | None = None
-    lower_seed_bps: tuple[float, ...] = ()
-    """net on the other day of the same genome retrained from other seeds"""
+    seed_bps: tuple[float, ...] = ()
+    """net on the other day of the same genome retrained from scratch, one per seed"""
     drills: tuple[Drill, ...] = ()
     heads: tuple[HeadFigure, ...] = ()
     words: WordFigures | None = None

@@ -38,8 +38,7 @@ def luck_rules(evidence: Evidence, cfg: GateConfig) -> list[Rule]:
     rules += [_deflated(evidence, cfg), _overfit(evidence, cfg), _track_record(evidence.other_day, alpha)]
     rules += [_enough_trades(evidence.other_day, cfg), _not_one_trade(evidence.other_day, cfg)]
     rules += [_edge_over_cost(evidence.other_day, cfg), _buy_hold(evidence), _random(evidence, cfg)]
-    if evidence.lower_seed_bps:
-        rules.append(_seeds(evidence))
+    rules.append(_seeds(evidence, cfg))
     if evidence.ruin_probability is not None:
         rules.append(_ruin(evidence.ruin_probability, cfg))
     return rules
@@ -218,11 +217,13 @@ def _random(evidence: Evidence, cfg: GateConfig) -> Rule:
     )
 
 
-def _seeds(evidence: Evidence) -> Rule:
-    x = np.asarray(evidence.lower_seed_bps)
-    low = -math.inf
-    if x.size > 1:
-        low = float(x.mean() - stdtrit(x.size - 1, 0.95) * x.std(ddof=1) / math.sqrt(x.size))
+def _seeds(evidence: Evidence, cfg: GateConfig) -> Rule:
+    """The lower bound over seeds counts, so that one good seed is not taken for a method."""
+    x = np.asarray(evidence.seed_bps, dtype=np.float64)
+    if x.size < max(cfg.seeds_min, 2):
+        why = f"retrained from {x.size} seeds; {cfg.seeds_min} are needed to know that it was not the seed."
+        return Rule("seeds", float(x.size), float(cfg.seeds_min), False, why, refuses=False)
+    low = float(x.mean() - stdtrit(x.size - 1, 0.95) * x.std(ddof=1) / math.sqrt(x.size))
     why = (
         f"retrained from {x.size} seeds it makes {x.mean():+.1f} bps on average on the other day, worst {x.min():+.1f}; "
         f"the mean stays above {low:+.1f} with 95 %."

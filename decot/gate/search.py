@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from decot.gate.bootstrap import Floats
 from decot.gate.evidence import JUDGED_LATENCY_X, periods, stressed
 from decot.gate.nulls import Day, Market, hysteresis
+from decot.market.account import Account
+from decot.market.batch import simulate_many
 from decot.market.rules import VenueRules
-from decot.market.simulate import Account, simulate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,11 +50,11 @@ def search(
         _fitted(market.train, rng) if rng.random() < 0.7 else _guessed(market.train, rng)
         for _ in range(n_trials)
     ]
-    columns = [
-        periods(simulate(tape, rule.targets(market.validation), same, account).net_bps, period_bars)
-        for rule in tried
-    ]
-    trials = np.column_stack(columns)
+    wanted = np.stack([rule.targets(market.validation) for rule in tried])
+    equity = simulate_many(tape, wanted, same, account, has_equity=True).equity_usdt
+    start = np.full((n_trials, 1), account.capital_usdt)
+    net_bps = np.diff(equity, prepend=start, axis=1) / account.capital_usdt * 1e4
+    trials = np.column_stack([periods(row, period_bars) for row in net_bps])
     spread = trials.std(axis=0)
     sharpe = np.where(spread > 0, trials.mean(axis=0) / np.where(spread > 0, spread, 1.0), -np.inf)
     return Found(tried[int(sharpe.argmax())], trials)

@@ -56,6 +56,7 @@ def good_evidence(**changes: Any) -> Evidence:
         "decision_p99_us": 300.0,
         "reproduced": True,
         "feature_leaks": (),
+        "seed_bps": (90.0, 100.0, 80.0, 110.0, 95.0),
         "ruin_probability": 0.0,
     }
     return Evidence(**{**whole, **changes})

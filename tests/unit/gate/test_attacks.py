@@ -16,8 +16,8 @@ from decot.gate.evidence import Ledgered, Scene, gather
 from decot.gate.figures import Evidence
 from decot.gate.nulls import Day, day, hysteresis, make_market, planted, signals
 from decot.gate.rules import judge
+from decot.market.account import Account
 from decot.market.rules import VenueRules, load_rules
-from decot.market.simulate import Account
 
 FREE = replace(load_rules("zero-fee", "BTC-USD"), taker_bps=0.0, maker_bps=0.0)
 CHEAP = replace(FREE, taker_bps=0.5)
@@ -50,6 +50,7 @@ def brought(
         decision_p99_us=100.0,
         reproduced=True,
         feature_leaks=(),
+        seed_scenes=[other_day] * 5,
         random_draws=60,
     )
     noise = np.random.default_rng(9).normal(size=(60, 29)) * whole.validation.period_bps.std()

@@ -24,8 +24,9 @@ from decot.gate.evidence import (
 )
 from decot.gate.nulls import hysteresis, planted
 from decot.gate.rules import judge
+from decot.market.account import Account
 from decot.market.rules import load_rules
-from decot.market.simulate import Account, simulate
+from decot.market.simulate import simulate
 from decot.market.tape import Tape
 
 RULES = replace(load_rules("zero-fee", "BTC-USD"), taker_bps=0.5)
@@ -133,6 +134,7 @@ def test_gathered_evidence_is_judged(evidence):
         decision_p99_us=100.0,
         reproduced=True,
         feature_leaks=(),
+        seed_scenes=[scene(7, 14_400)] * 5,
         random_draws=50,
     )
     assert whole.validation.period_bps.size == 60

@@ -11,8 +11,8 @@ import pytest
 from decot.gate.evidence import Scene, walked
 from decot.gate.nulls import KINDS, base_market, edge_per_beta, hysteresis, make_market, planted
 from decot.gate.search import search
+from decot.market.account import Account
 from decot.market.rules import load_rules
-from decot.market.simulate import Account
 
 FREE = replace(load_rules("zero-fee", "BTC-USD"), taker_bps=0.0, maker_bps=0.0)
 

@@ -65,7 +65,7 @@ SPOILED = {
     "other P&L": ({"reproduced": False}, "reproduced", "another P&L"),
     "not reproduced": ({"reproduced": None}, "reproduced", "nobody"),
     "ruin": ({"ruin_probability": 0.3}, "ruin", "30.00 %"),
-    "seeds": ({"lower_seed_bps": (-10.0, -5.0, 2.0, -8.0, 1.0)}, "seeds", "5 seeds"),
+    "seeds": ({"seed_bps": (-10.0, -5.0, 2.0, -8.0, 1.0)}, "seeds", "5 seeds"),
 }
 
 
@@ -127,6 +127,13 @@ def test_dearer_may_not_be_better(evidence):
         for x, net in ((1.0, 50.0), (1.5, 60.0), (2.0, 40.0))
     )
     assert judge(evidence(stress=odd)).rule("fees_hurt").passed is False
+
+
+def test_one_seed_is_not_enough(evidence):
+    """Fewer than five retrainings leave the question open; five that make nothing on average answer it."""
+    assert judge(evidence(seed_bps=(90.0,))).verdict == "insufficient_evidence"
+    assert judge(evidence(seed_bps=())).rule("seeds").refuses is False
+    assert judge(evidence(seed_bps=(300.0, -10.0, -20.0, 5.0, -15.0))).verdict == "insufficient_evidence"
 
 
 def test_attempts_spend_alpha(evidence, make_stretch):
