@@ -6,7 +6,17 @@ import numpy as np
 import polars as pl
 
 from decot.errors import TableRefused
-from decot.features.kernel import BAR_INPUTS, N_IN, OUT_NAMES, FeatureConfig, fresh_state, parameters, run
+from decot.features.kernel import (
+    BAR_INPUTS,
+    N_IN,
+    OUT_NAMES,
+    FeatureConfig,
+    fresh_state,
+    parameters,
+    run,
+    ten_columns,
+)
+from schemas.columns import INDICATORS
 
 CHUNK = 16_384
 """rows gathered at a time: 21 columns of them stay in the second-level cache"""
@@ -53,17 +63,30 @@ def compute(
     return columns.T
 
 
+def indicators(bars: pl.DataFrame, out: np.ndarray | None = None) -> np.ndarray:
+    """The ten indicators alone, (T, 10), by the very code that fills the base table. Needs high, low and close only.
+
+    Args:
+        out: (10, ≥ T) float64 to write into, for who goes through many days; a new array by default.
+    """
+    high, low, close = (bars[name].cast(pl.Float64).to_numpy() for name in ("high", "low", "close"))
+    columns = np.empty((len(INDICATORS), bars.height)) if out is None else out[:, : bars.height]
+    ten_columns(fresh_state(), high, low, close, columns)
+    return columns.T
+
+
 def _faults(ms: np.ndarray, series: list[np.ndarray]) -> list[str]:
     found = []
     late = np.flatnonzero(np.diff(ms) <= 0)
     if late.size:
         found.append(f"timestamp, row {late[0] + 1}: not after the bar before; sort the bars")
     for name, values in zip(BAR_INPUTS, series):
+        priced = name in ("open", "high", "low", "close", "price", "bid_price", "ask_price")
+        if np.isfinite(values.sum()) and not (priced and len(values) and values.min() <= 0):
+            continue
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             found.append(f"{name}, row {bad[0]}: {values[bad[0]]} is not a number; fill it in data.bars")
-        elif name in ("open", "high", "low", "close", "price", "bid_price", "ask_price"):
-            bad = np.flatnonzero(values <= 0)
-            if bad.size:
-                found.append(f"{name}, row {bad[0]}: {values[bad[0]]} is not above 0; refuse that tape")
+        elif priced and (low := np.flatnonzero(values <= 0)).size:
+            found.append(f"{name}, row {low[0]}: {values[low[0]]} is not above 0; refuse that tape")
     return found
