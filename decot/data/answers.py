@@ -97,7 +97,7 @@ def earned(
     guess: NDArray[np.float64],
     bars: pl.DataFrame,
     *,
-    enter: float = 0.8,
+    enter: float = 1.2,
     cost_bps: float = 9.0,
     late: int = 1,
 ) -> Earned:
