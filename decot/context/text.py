@@ -21,6 +21,7 @@ import numpy as np
 from decot.context.aggregate import Projector, aggregate, possibly_seen
 from decot.context.text_cache import TextCache
 from decot.context.text_config import LABELS, Encoded, TextConfig
+from decot.context.text_int8 import FILE, NOTES, open_int8, run_int8
 from decot.errors import CheckpointRefused, MissingWeights
 
 __all__ = [
@@ -53,6 +54,8 @@ class TextEncoder:
     card: dict[str, Any] = field(default_factory=dict)
     """what the folder says of itself; `stand_in` is true for a model built on the spot"""
     store: TextCache = field(default_factory=lambda: TextCache(None, ""))
+    session: Any = None
+    """onnxruntime's, when the 8-bit weights are used"""
     n_computed: int = 0
     """texts that really went through the model"""
 
@@ -69,9 +72,10 @@ class TextEncoder:
         config = json.loads((folder / "config.json").read_text())
         tokenizer, loaded = _load(folder, config)
         order = _label_order(loaded.config.id2label) if _has_head(config) else ()
+        session = open_int8(folder) if cfg.int8 else None
         identity = _identity(folder, cfg)
         store = TextCache(Path(cfg.cache) if cfg.cache else None, identity)
-        return TextEncoder(cfg, tokenizer, loaded, order, identity, _card(folder, str(model)), store)
+        return TextEncoder(cfg, tokenizer, loaded, order, identity, _card(folder, str(model)), store, session)
 
     @property
     def is_stand_in(self) -> bool:
@@ -98,16 +102,21 @@ class TextEncoder:
     def _forward(self, ids: np.ndarray) -> np.ndarray:
         import torch
 
+        if self.session is not None:
+            hidden, logits = (torch.from_numpy(part) for part in run_int8(self.session, ids))
+            return self._row(hidden, logits)
         tokens = torch.from_numpy(ids)
         with torch.inference_mode():
             found = self.model(
                 input_ids=tokens, attention_mask=torch.ones_like(tokens), output_hidden_states=True
             )
-        hidden = found.hidden_states[-1]
+        return self._row(found.hidden_states[-1], found.logits if self.order else None)
+
+    def _row(self, hidden: Any, logits: Any) -> np.ndarray:
+        import torch
+
         pooled = hidden[:, 0] if self.cfg.pooling == "cls" else hidden.mean(1)
-        sentiment = torch.zeros(len(ids), 3)
-        if self.order:
-            sentiment = found.logits.softmax(-1)[:, list(self.order)]
+        sentiment = logits.softmax(-1)[:, list(self.order)] if self.order else torch.zeros(len(hidden), 3)
         return torch.cat([pooled, sentiment], dim=1).float().numpy()
 
 
@@ -229,8 +238,10 @@ def _card(folder: Path, name: str) -> dict[str, Any]:
 def _identity(folder: Path, cfg: TextConfig) -> str:
     """Hash of every file that decides a number, and of the settings that do."""
     total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".safetensors", ".json", ".txt", ".onnx") and path.name != "decot_card.json":
+    small = [folder / FILE] if cfg.int8 else []
+    parts = [path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".txt")]
+    for path in [*sorted(parts), *small]:
+        if path.name not in ("decot_card.json", NOTES):
             total.update(path.name.encode())
             with path.open("rb") as stream:
                 total.update(hashlib.file_digest(stream, "sha256").digest())
