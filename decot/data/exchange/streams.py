@@ -134,6 +134,8 @@ class Streams:
 
     async def _on_depth(self, feed: Feed, low: str, row: int) -> None:
         before, self._depth_from[low] = self._depth_from.get(low, 0), row
+        if row == before:
+            return
         if self._by_stream.get(f"{low}@depth@100ms"):
             await self._say(f"{low}@depth@100ms", row, self._diff(feed, before, row))
         if self._by_stream.get(f"{low}@depth"):
