@@ -121,7 +121,8 @@ def tables(home: Home = HOME, as_json: AsJson = False) -> None:
     """What the lake holds: every table with its version, rows, columns and digest."""
     from decot.data.lake import Lake
 
-    found = [ref.to_dict() for ref in Lake(home / "lake").tables()]
+    lake = Lake(home / "lake")
+    found = [lake.ref(name, symbol).to_dict() for name in lake.tables() for symbol in lake.symbols(name)]
     _print(json.dumps(found) if as_json else (_tables(found) or f"the lake under {home} is empty"))
 
 
@@ -145,21 +146,39 @@ def doctor(
         )
 
 
-@app.command(epilog="Example:  decot trade .decot/artefacts/NAME --paper")
+@app.command(
+    epilog="Example:  decot trade --paper 3f2a9c   (beginning of the digest; `decot agents` lists them)"
+)
 def trade(
-    artefact: Annotated[Path, typer.Argument(help="folder of the certified model")],
-    paper: Annotated[bool, typer.Option("--paper", help="no real order is sent")] = True,
-    minutes: Annotated[float, typer.Option(help="length of the session on the tape")] = 30.0,
+    digest: Annotated[str, typer.Argument(help="the agent's digest in the registry, or its beginning")],
+    paper: Annotated[
+        bool, typer.Option("--paper", help="no real order is sent (the only mode so far)")
+    ] = True,
+    profile: Profile = "demo",
+    minutes: Annotated[float, typer.Option(help="length of the session")] = 30.0,
     home: Home = HOME,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """A bounded paper session of a certified agent on the newest bars of the lake. Without a certificate: refused."""
+    """A paper session of a certified agent on the newest bars of the lake. Without a certificate: refused."""
     from decot.experiment.trade import paper_session
 
     del paper
-    summary = _guarded(lambda listener: paper_session(home, artefact, minutes=minutes), quiet)
+    summary = _guarded(lambda listener: paper_session(home, digest, profile, minutes, listener), quiet)
     _print(json.dumps(summary) if as_json else summary["card"])
+
+
+@app.command(epilog="Example:  decot agents --json")
+def agents(home: Home = HOME, as_json: AsJson = False) -> None:
+    """Every agent the gate has certified, and how far it has come."""
+    from decot.gate.registry import Registry
+
+    found = [
+        {"digest": entry.digest, "stage": entry.stage, "since": entry.history[-1]["at"]}
+        for entry in Registry(home / "registry").entries()
+    ]
+    lines = [f"{row['digest'][:16]}  {row['stage']:<10} {row['since']}" for row in found]
+    _print(json.dumps(found) if as_json else "\n".join(lines) or "no agent has been certified here yet")
 
 
 @ledger_app.command("verify", epilog="Example:  decot ledger verify .decot/search/NAME/ledger.jsonl")

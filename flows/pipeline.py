@@ -21,6 +21,6 @@ def pipeline(order: Order) -> dict[str, Any]:
     landed = ingest(order)
     enriched = enrich(order, landed)
     trained = train(order, enriched)
-    judged = promote(order, enriched, trained)
-    traded = trade(order, landed, enriched, trained, judged)
+    judged = promote(order, landed, enriched, trained)
+    traded = trade(order, landed, enriched, judged)
     return tell(order, landed, enriched, trained, judged, traded)

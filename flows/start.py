@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from decot.experiment.order import Order
-from decot.report.progress import Listener, listening, say
+from decot.report.progress import Listener, Stopwatch, listening, say
 from tasks.environment import prepare
 
 
 def run_pipeline(order: Order, listener: Listener | None = None) -> dict[str, Any]:
     """The five stages on one order; returns the outcome that `--json` prints."""
-    with listening(listener):
+    watch = Stopwatch(listener)
+    with listening(watch):
         _wake(order)
         from flows.pipeline import pipeline
 
-        return pipeline(order)
+        return {**pipeline(order), "seconds": watch.stop()}
 
 
 def run_ingest(order: Order, listener: Listener | None = None) -> dict[str, Any]:

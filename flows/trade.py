@@ -10,10 +10,9 @@ from tasks.enrich import Enriched
 from tasks.ingest import Landed
 from tasks.promote import Judged
 from tasks.trade import Traded
-from tasks.train import Trained
 
 
 @flow(name="trade", flow_run_name="paper session on {order.source}", persist_result=False)
-def trade(order: Order, landed: Landed, enriched: Enriched, trained: Trained, judged: Judged) -> Traded:
+def trade(order: Order, landed: Landed, enriched: Enriched, judged: Judged) -> Traded:
     """A bounded paper session; an agent without a certificate does not trade."""
-    return todo.rehearse(order, landed, enriched, trained, judged)
+    return todo.rehearse(order, landed, enriched, judged)

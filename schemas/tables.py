@@ -62,6 +62,8 @@ def _between(low: float, high: float) -> pa.Check:
 _POSITIVE = pa.Check.gt(0, error="> 0")
 _NOT_NEGATIVE = pa.Check.ge(0, error="≥ 0")
 _SIGN = pa.Check.isin([-1, 0, 1], error="one of −1, 0, 1")
+_SIGN_FLOAT = pa.Check.isin([-1.0, 0.0, 1.0], error="one of −1, 0, 1")
+_FLAG_FLOAT = pa.Check.isin([0.0, 1.0], error="0 or 1")
 _FLAG = pa.Check.isin([0, 1], error="0 or 1")
 
 _RULES: dict[str, list[pa.Check]] = {
@@ -118,13 +120,13 @@ _RULES: dict[str, list[pa.Check]] = {
     "exit_signal": [_FLAG],
     "drawdown": [_NOT_NEGATIVE],
     "vpin": [_between(0, 1)],
-    "tick_rule": [_SIGN],
+    "tick_rule": [_SIGN_FLOAT],
     **dict.fromkeys(c.DEPTH, [_between(-1, 1)]),
     **dict.fromkeys(tuple(name for name in c.TIME if name != "session_vol"), [_between(-1, 1)]),
     **dict.fromkeys(c.REGIME, [_between(0, 1)]),
     **dict.fromkeys(("sentiment_bearish", "sentiment_neutral", "sentiment_bullish"), [_between(0, 1)]),
-    "news_known": [_FLAG],
-    "context_known": [_FLAG],
+    "news_known": [_FLAG_FLOAT],
+    "context_known": [_FLAG_FLOAT],
 }
 
 

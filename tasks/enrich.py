@@ -43,7 +43,8 @@ def learn_context(order: Order, landed: Landed) -> ContextRef:
     """Regime model and news projection, fitted on the training days only."""
     experiment, place = Experiment.of(order), Place(order.home)
     with progress("enrich"):
-        context = core.learn(experiment, place, landed.symbol, place.lake, landed.base, landed.raw)
+        news = core.news_of(place, landed.raw)
+        context = core.learn(experiment, place, place.get(landed.base), news)
     return ContextRef(context.name, context.regime_summary(), context.text_summary())
 
 
@@ -52,7 +53,9 @@ def widen(order: Order, landed: Landed, context: ContextRef) -> Enriched:
     """The features table: 41 columns and the extension, every value knowable at its time."""
     experiment, place = Experiment.of(order), Place(order.home)
     with progress("enrich"):
-        frame = core.widen(experiment, place, context.name, landed.base, landed.bars, landed.raw)
+        known = core.open_context(place, context.name)
+        base, bars, news = place.get(landed.base), place.get(landed.bars), core.news_of(place, landed.raw)
+        frame = core.widen(experiment, place, known, base, bars, news)
         ref = place.put("features", frame, symbol=landed.symbol, sources=(landed.base, landed.bars))
     create_markdown_artifact(core.regime_card(context.regimes, context.text), key="regimes")
     return Enriched(landed.symbol, ref, context.name, context.regimes, context.text)

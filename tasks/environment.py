@@ -12,6 +12,7 @@ QUIET = {
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "OMP_NUM_THREADS": "1",
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -27,6 +28,7 @@ def prepare(home: Path) -> None:
 
     A Prefect server that the user points to (`PREFECT_API_URL`) is used; so is the one `decot up` has started.
     """
+    (home / "prefect").mkdir(parents=True, exist_ok=True)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(home.resolve() / "prefect"))

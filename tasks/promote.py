@@ -14,6 +14,7 @@ from decot.experiment.order import Order
 from decot.experiment.place import Place
 from tasks.common import progress
 from tasks.enrich import Enriched
+from tasks.ingest import Landed
 from tasks.train import Trained
 
 
@@ -28,17 +29,25 @@ class Judged:
     certificate: str
     card: str
     """the gate card in markdown"""
+    text: str
+    html: str
+    heads: list[dict[str, Any]]
+    words: list[dict[str, Any]]
+    p99_us: float
+    """99th percentile of one decision"""
 
 
 @task(name="judge", task_run_name="judge the agent of {enriched.symbol}")
-def judge(order: Order, enriched: Enriched, trained: Trained) -> Judged:
+def judge(order: Order, landed: Landed, enriched: Enriched, trained: Trained) -> Judged:
     """Evidence from the days the agent has not seen, judged; never remembered, always looked at again."""
     experiment, place = Experiment.of(order), Place(order.home)
     with progress("promote"):
         judged = core.judge(
             experiment,
             place,
+            order,
             enriched.features,
+            landed.bars,
             enriched.context,
             trained.searched.folder,
             trained.artefact,

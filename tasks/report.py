@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from prefect import task
@@ -25,34 +26,20 @@ def tell(
 ) -> dict[str, Any]:
     """Everything a person wants to see, in one file; everything a machine wants to know, in one object."""
     experiment, place = Experiment.of(order), Place(order.home)
+    session = (traded.session,) if traded.session else ()
     with progress("report"):
         outcome = core.tell(
             experiment,
             place,
             order,
-            tables=(*landed.tables(), enriched.features, *([traded.session] if traded.session else [])),
-            enriched={
-                "features": enriched.features,
-                "context": enriched.context,
-                "text": enriched.text,
-                "regimes": enriched.regimes,
-            },
-            searched={
-                "individuals": trained.searched.individuals,
-                "trials": trained.searched.trials,
-                "env_steps": trained.searched.env_steps,
-                "front": trained.searched.front,
-                "folder": trained.searched.folder,
-                "best": trained.searched.best,
-            },
+            run_id=core.new_run_id(order),
+            tables=(*landed.tables(), enriched.features, *session),
+            features=enriched.features,
+            context=enriched.context,
+            around={"text": enriched.text, "regimes": enriched.regimes},
+            searched=asdict(trained.searched),
             final={"artefact": trained.artefact, "weights": trained.weights, "seeds": trained.seeds},
-            judged={
-                "verdict": judged.verdict,
-                "rules": judged.rules,
-                "reasons": judged.reasons,
-                "trades_needed": judged.trades_needed,
-                "certificate": judged.certificate,
-            },
+            judged=asdict(judged),
             traded=traded.summary,
         )
     create_link_artifact(f"file://{outcome['report']}", link_text="the report", key="report")

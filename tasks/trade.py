@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from decot.experiment import trade as core
 from decot.experiment.config import Experiment
+from decot.experiment.enrich import news_of
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from schemas.ref import Ref
@@ -17,7 +18,6 @@ from tasks.common import progress
 from tasks.enrich import Enriched
 from tasks.ingest import Landed
 from tasks.promote import Judged
-from tasks.train import Trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +29,14 @@ class Traded:
 
 
 @task(name="rehearse", task_run_name="paper session on {landed.symbol}")
-def rehearse(order: Order, landed: Landed, enriched: Enriched, trained: Trained, judged: Judged) -> Traded:
+def rehearse(order: Order, landed: Landed, enriched: Enriched, judged: Judged) -> Traded:
     """The certificate is checked, then bars arrive one by one, as they would live."""
     experiment, place = Experiment.of(order), Place(order.home)
     with progress("trade"):
-        session = core.rehearse(
-            experiment,
-            place,
-            landed.bars,
-            enriched.features,
-            enriched.context,
-            trained.artefact,
-            judged.certificate,
-        )
+        news = news_of(place, landed.raw)
+        session = core.rehearse(experiment, place, landed.bars, news, enriched.context, judged.certificate)
     if session is None:
         return Traded({}, None)
-    ref = place.put("session", session.table, symbol=landed.symbol, sources=(landed.bars, enriched.features))
+    ref = place.put("session", session.table, symbol=landed.symbol, sources=(landed.bars,))
     create_markdown_artifact(session.card(), key="paper-session", description="what it did and why")
     return Traded(session.summary(), ref)

@@ -58,8 +58,6 @@ def finish(order: Order, enriched: Enriched, searched: Searched) -> Trained:
     """The finalist learns again from scratch on several seeds; the median one becomes the artefact."""
     experiment, place = Experiment.of(order), Place(order.home)
     with progress("finals"):
-        final = core.finish(
-            experiment, place, enriched.features, enriched.context, searched.best, zero_head=order.zero_head
-        )
+        final = core.finish(experiment, place, enriched.features, enriched.context, zero_head=order.zero_head)
     create_table_artifact(final["seeds"], key="finalists", description="the same genome, other seeds")
     return Trained(searched, **final)

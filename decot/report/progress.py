@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from decot import clock
+
 Listener = Callable[["Step"], None]
 
 
@@ -98,3 +100,28 @@ def _plain_lines() -> Listener:
         sys.stderr.flush()
 
     return listen
+
+
+class Stopwatch:
+    """A listener that passes everything on and remembers how long each stage was spoken of, in seconds."""
+
+    def __init__(self, inner: Listener | None) -> None:
+        self._inner = inner
+        self._stage, self._since = "", clock.stopwatch()
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, step: Step) -> None:
+        self._lap(step.stage)
+        if self._inner is not None:
+            self._inner(step)
+
+    def _lap(self, stage: str) -> None:
+        now = clock.stopwatch()
+        if self._stage:
+            self.seconds[self._stage] = round(self.seconds.get(self._stage, 0.0) + now - self._since, 2)
+        self._stage, self._since = stage, now
+
+    def stop(self) -> dict[str, float]:
+        """Seconds per stage, the last one closed now."""
+        self._lap("")
+        return self.seconds

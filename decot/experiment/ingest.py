@@ -1,0 +1,135 @@
+"""Ingest: `data` brings a tape, `features` makes the 41 columns, `data` says whether the day is believable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from decot.data.bars import build_bars
+from decot.data.checks import plausible
+from decot.data.tape import RawTape
+from decot.data.tapes import open_tape
+from decot.data.worlds import make_world
+from decot.errors import TableRefused
+from decot.experiment.config import Experiment
+from decot.experiment.order import Order
+from decot.experiment.place import Place
+from decot.features.table import base_table
+from decot.report.progress import say
+
+_DAY_MS = 86_400_000
+_FRAGMENT_S = 600
+
+
+def fetch(experiment: Experiment, order: Order) -> RawTape:
+    """The tape or world of the order, the world's headlines with it."""
+    say("ingest", 0, 4, f"reading {order.source}")
+    path, symbol = Path(order.tape), order.symbol or None
+    tape = open_tape(path, symbol=symbol) if order.tape else make_world(experiment.world)
+    say("ingest", 1, 4, f"{tape.book.height:,} book updates, {tape.trades.height:,} trades")
+    return tape
+
+
+def raw_tables(tape: RawTape) -> dict[str, pl.DataFrame]:
+    """The raw tables that hold anything."""
+    tables = {"raw_trades": tape.trades, "raw_book": tape.book, "headlines": tape.headlines}
+    if tape.candles is not None:
+        tables["raw_candles"] = tape.candles
+    return {name: frame for name, frame in tables.items() if frame.height}
+
+
+def refine(
+    experiment: Experiment, place: Place, symbol: str, raw: Mapping[str, pl.DataFrame]
+) -> tuple[dict[str, pl.DataFrame], list[dict[str, Any]]]:
+    """Bars and the 41 columns, each day judged against the days before it.
+
+    Raises:
+        TableRefused: a day is not plausible; its bars and the reasons are in quarantine, nothing has landed.
+    """
+    bars = _bars(experiment, symbol, raw)
+    say("ingest", 2, 4, f"{bars.height:,} bars of {experiment.clock_ms} ms")
+    reports = _judged_days(place, symbol, bars)
+    base = base_table(bars, replace(experiment.features, clock_ms=experiment.clock_ms))
+    say("ingest", 3, 4, f"{base.width} columns, {len(reports)} day(s) believable")
+    return {"bars": bars, "base": base}, reports
+
+
+def _bars(experiment: Experiment, symbol: str, raw: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    from decot.data.tape import BOOK, HEADLINES, TRADES, empty
+
+    tape = RawTape(
+        symbol=symbol,
+        venue="",
+        trades=raw.get("raw_trades", empty(TRADES)),
+        book=raw.get("raw_book", empty(BOOK)),
+        candles=raw.get("raw_candles"),
+        headlines=empty(HEADLINES),
+        meta={},
+    )
+    days = [build_bars(tape.day(day), experiment.clock_ms, experiment.clock_by) for day in tape.days()]
+    bars = pl.concat(days).unique("timestamp", keep="first", maintain_order=True)
+    return _without_fragments(bars)
+
+
+def _without_fragments(bars: pl.DataFrame) -> pl.DataFrame:
+    """Less than ten minutes of a day, beside whole days, are no day: a late packet after midnight, say."""
+    day = pl.col("timestamp").sub(1) // _DAY_MS
+    lengths = bars.group_by(day.alias("day")).agg(
+        ((pl.col("timestamp").max() - pl.col("timestamp").min()) / 1_000).alias("seconds")
+    )
+    short = lengths.filter(pl.col("seconds") < _FRAGMENT_S)["day"].to_list()
+    if not short or len(short) == lengths.height:
+        return bars
+    kept = bars.filter(~day.is_in(short))
+    say(
+        "ingest",
+        2,
+        4,
+        f"left out {bars.height - kept.height} bars of {len(short)} day(s) that hold almost nothing",
+    )
+    return kept
+
+
+def _judged_days(place: Place, symbol: str, bars: pl.DataFrame) -> list[dict[str, Any]]:
+    numbered = bars.with_columns(_day=(pl.col("timestamp") - 1) // _DAY_MS)
+    history: list[dict[str, float]] = []
+    reports = []
+    for key, day in numbered.partition_by("_day", as_dict=True, maintain_order=True).items():
+        label = pl.Series([int(key[0])]).cast(pl.Date)[0].isoformat()
+        report = plausible(
+            day.drop("_day"), history=history, docs_dir=place.folder("data-docs"), name=f"{symbol} {label}"
+        )
+        if not report.success:
+            _quarantine(place, symbol, label, day.drop("_day"), report.failed)
+        history.append(report.figures)
+        reports.append(
+            {
+                "day": label,
+                "success": True,
+                **{k: round(v, 4) for k, v in report.figures.items()},
+                "docs": str(report.docs_html),
+            }
+        )
+    return reports
+
+
+def _quarantine(place: Place, symbol: str, label: str, day: pl.DataFrame, failed: tuple[str, ...]) -> None:
+    folder = place.folder("quarantine", symbol.replace("/", "-"), label)
+    day.write_parquet(folder / "bars.parquet")
+    reasons = "\n".join(f"- {reason}" for reason in failed)
+    (folder / "why.md").write_text(f"# {symbol}, {label}: not believable\n\n{reasons}\n")
+    raise TableRefused(f"{symbol} {label} (its bars and why.md are in {folder})", list(failed))
+
+
+def plausibility_card(reports: list[dict[str, Any]]) -> str:
+    """The days and their figures, in markdown."""
+    if not reports:
+        return "no day was checked"
+    names = [name for name in reports[0] if name != "docs"]
+    lines = ["| " + " | ".join(names) + " |", "|" + "-|" * len(names)]
+    lines += ["| " + " | ".join(str(report.get(name, "")) for name in names) + " |" for report in reports]
+    return "\n".join(["## Every day is believable", "", *lines])

@@ -1,0 +1,112 @@
+"""Module 2: what is known at t does not change when the future does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from decot.data.bars import build_bars
+from decot.data.worlds import WorldConfig, make_world
+from decot.experiment import enrich
+from decot.experiment.config import Experiment
+from decot.experiment.place import Place
+from decot.features.table import base_table
+from schemas.columns import CONTEXT, FEATURES_COLUMNS, REGIME, TARGETS, TEXT
+from schemas.tables import FeaturesTable, faults
+
+WORLD = WorldConfig(days=2, seconds_per_day=5_400)
+
+
+@pytest.fixture(scope="module")
+def enriched(tmp_path_factory):
+    """A small world, widened with regimes and news by the very functions the flow calls."""
+    place = Place(tmp_path_factory.mktemp("home"))
+    experiment = Experiment(world=WORLD, text_stand_in=True)
+    tape = make_world(WORLD)
+    bars = pl.concat([build_bars(tape.day(day), 1_000) for day in tape.days()])
+    base = base_table(bars)
+    context = enrich.learn(experiment, place, base, tape.headlines)
+
+    def widen(bars: pl.DataFrame, headlines: pl.DataFrame) -> pl.DataFrame:
+        return enrich.widen(experiment, place, context, base_table(bars), bars, headlines)
+
+    return widen, bars, tape.headlines, experiment, place, context
+
+
+def test_the_features_table_has_its_columns_and_obeys_its_laws(enriched):
+    """41 columns and the extension, at least fifty, in order, every law of the schema kept."""
+    widen, bars, headlines, *_ = enriched
+    wide = widen(bars, headlines)
+    assert tuple(wide.columns) == FEATURES_COLUMNS
+    assert wide.width >= 50
+    assert faults(wide, FeaturesTable) == []
+
+
+def test_no_column_changes_before_a_cut_when_everything_after_it_does(enriched):
+    """Prices and news after three cuts are replaced; every input column up to the cut is bit for bit the same."""
+    widen, bars, headlines, *_ = enriched
+    whole = widen(bars, headlines)
+    inputs = [name for name in whole.columns if name not in TARGETS]
+    rng = np.random.default_rng(5)
+    for cut in (3_000, 6_000, 9_000):
+        later = pl.int_range(pl.len()) >= cut
+        factor = pl.Series(np.where(np.arange(bars.height) >= cut, rng.uniform(1.01, 1.05), 1.0))
+        prices = ("open", "high", "low", "close", "price", "vwap", "bid_price", "ask_price")
+        moved = bars.with_columns(
+            *(pl.col(name) * factor for name in prices),
+            pl.when(later).then(7.0).otherwise("ofi").alias("ofi"),
+        )
+        at = int(bars["timestamp"][cut - 1])
+        other = (
+            pl.when(pl.col("available_ms") > at)
+            .then(pl.lit("everything crashes"))
+            .otherwise("text")
+            .alias("text")
+        )
+        changed = widen(moved, headlines.with_columns(other))
+        assert whole[inputs][:cut].equals(changed[inputs][:cut])
+        assert not whole[list(TARGETS)][:cut].equals(changed[list(TARGETS)][:cut])
+        assert not whole["regime_0"][cut:].equals(changed["regime_0"][cut:])
+
+
+def test_a_headline_counts_from_the_moment_it_was_available(enriched):
+    """Published long ago but available late: no news column moves before `available_ms`, and some move after it."""
+    widen, bars, headlines, *_ = enriched
+    at = int(bars["timestamp"][7_000])
+    late = pl.DataFrame(
+        {
+            "published_ms": [at - 3_600_000],
+            "available_ms": [at + 500],
+            "source": ["late"],
+            "text": ["Bitcoin plunges"],
+        }
+    )
+    with_it = widen(bars, pl.concat([headlines, late]).sort("available_ms"))
+    without = widen(bars, headlines)
+    news = list(TEXT)
+    assert with_it[news][:7_001].equals(without[news][:7_001])
+    assert not with_it[news][7_001:7_100].equals(without[news][7_001:7_100])
+
+
+def test_regimes_are_learnt_on_the_training_part_alone(enriched):
+    """With other prices on the judging day the very same regime model is learnt."""
+    _, bars, headlines, experiment, place, context = enriched
+    half = bars.height // 2
+    factor = pl.Series(np.where(np.arange(bars.height) >= half, 1.5, 1.0))
+    prices = ("open", "high", "low", "close", "price", "vwap", "bid_price", "ask_price")
+    moved = bars.with_columns(pl.col(name) * factor for name in prices)
+    again = enrich.learn(experiment, place, base_table(moved), headlines)
+    assert again.regimes.digest == context.regimes.digest
+
+
+def test_an_absent_source_is_masked_not_invented(enriched):
+    """Without headlines the text columns are zero and say so; MCP columns likewise."""
+    _, bars, _, experiment, place, context = enriched
+    wide = enrich.widen(experiment, place, replace(context, projector=None), base_table(bars), bars, None)
+    assert wide["news_known"].sum() == 0
+    assert float(wide.select(pl.sum_horizontal(*TEXT, *CONTEXT).abs().sum()).item()) == 0
+    total = wide.select(pl.sum_horizontal(*REGIME)).to_series()
+    assert float((total - 1).abs().max()) < 1e-9
