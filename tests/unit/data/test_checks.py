@@ -58,7 +58,7 @@ def test_a_bad_day_says_everything_that_is_wrong(bars, tmp_path):
         "end_stale_s",
         "largest_move_bps",
         "zero_volume_share",
-        "volume is",
+        "volume_per_hour is",
     ):
         assert figure in said
 
