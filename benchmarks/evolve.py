@@ -1,6 +1,6 @@
 """Hypervolume against environment steps: our search and its peers on the same cheap surrogate training.
 
-    python -m benchmarks.evolve [--json] [--seeds 10] [--trainings 160]
+    python -m benchmarks.evolve [--json] [--seeds 10] [--trainings 160] [--no-ablations] [--scale]
 
 Every peer sees the same genome, parameters, luck and cost; it trains at full budget, as it knows nothing of
 rungs and weights. The hypervolume is that of the configurations' true values (known in a surrogate), so
@@ -13,10 +13,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,10 @@ import numpy as np
 from decot.evolve import pareto
 from decot.evolve.genome import NUMBERS, Genome, repair
 from decot.evolve.ledger import Ledger
+from decot.evolve.runner import DaskRunner
 from decot.evolve.search import SearchConfig, search
 from decot.evolve.surrogate import Surrogate
-from decot.evolve.trial import Params
+from decot.evolve.trial import Evaluation, Params
 
 WORLD = Surrogate()
 N_QUESTIONS = len(WORLD.bounds.questions)
@@ -169,6 +172,67 @@ def ours(seed: int, n: int, **switches: bool) -> Curve:
     return [(at, volume) for (at, _), volume in zip(curve, _growth(points)) if at <= n]
 
 
+def scale_out(seconds: float = 0.5) -> dict[str, Any]:
+    """The same search on a real Dask cluster of one single-threaded worker and of two, and whether all agree with this
+    process: once with trainings that burn a core, once with trainings that wait (for another device, say). The first is a
+    lower bound on a machine that has other work to do; the second shows what the search's own order allows."""
+    import distributed
+
+    cfg = SearchConfig(generations=2, population=8, trials=1, elites=0, subject="scale")
+    found: dict[str, Any] = {"load_average": round(os.getloadavg()[0], 2)}
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain"
+        heads = {search(WORLD, cfg, Ledger(plain / "l.jsonl", fsync=False), plain).ledger_head}
+        for workers in (1, 2):
+            cluster = distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                local_directory=folder,
+            )
+            with cluster, distributed.Client(cluster) as client:
+                for kind, training in (("burning", Burning(seconds)), ("waiting", Waiting(seconds))):
+                    client.gather(client.map(_warm, range(4 * workers), pure=False))
+                    place = Path(folder) / f"{kind}-{workers}"
+                    ledger, began = Ledger(place / "l.jsonl", fsync=False), time.perf_counter()
+                    result = search(training, cfg, ledger, place, runner=DaskRunner(client))
+                    found[f"{kind}_{workers}_s"] = round(time.perf_counter() - began, 2)
+                    heads.add(result.ledger_head)
+    for kind in ("burning", "waiting"):
+        found[f"{kind}_speedup"] = round(found[f"{kind}_1_s"] / found[f"{kind}_2_s"], 3)
+    found["agree"] = len(heads) == 1
+    return found
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A surrogate training that takes time and no core."""
+
+    seconds: float
+
+    def __call__(self, genome: Genome, params: Params, seed: int, trial_dir: str) -> Evaluation:
+        time.sleep(self.seconds)
+        return WORLD(genome, params, seed, trial_dir)
+
+
+@dataclass(frozen=True)
+class Burning:
+    """A surrogate training that really uses a core."""
+
+    seconds: float
+
+    def __call__(self, genome: Genome, params: Params, seed: int, trial_dir: str) -> Evaluation:
+        until = time.thread_time() + self.seconds
+        while time.thread_time() < until:
+            pass
+        return WORLD(genome, params, seed, trial_dir)
+
+
+def _warm(_: int) -> str:
+    return SearchConfig.__name__
+
+
 PEERS: dict[str, tuple[str, Callable[[int, int], Curve]]] = {
     "optuna-nsga2": ("optuna", optuna_nsga2),
     "optuna-tpe": ("optuna", optuna_tpe),
@@ -208,6 +272,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trainings", type=int, default=160, help="full trainings each may spend")
     parser.add_argument("--no-ablations", action="store_true")
+    parser.add_argument("--scale", action="store_true", help="also time one and two Dask workers")
     args = parser.parse_args(argv)
     n = args.trainings
     _quiet_optuna()
@@ -236,6 +301,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.no_ablations:
         for name, switches in (("no inheritance", {"inherit": False}), ("no enqueueing", {"enqueue": False})):
             _, ablations[name] = measured(name, lambda seed, n, s=switches: ours(seed, n, **s))
+    if args.scale:
+        print("scale: one and two Dask workers", file=sys.stderr)
+        our_told["scale"] = scale_out()
     targets = {name: TARGET for name in ratios if name != "random"}
     report = {
         "name": "evolve",

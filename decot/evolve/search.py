@@ -48,7 +48,10 @@ class SearchConfig:
     rungs: tuple[float, ...] = (1.0,)
     """training budgets, ascending to 1.0; (1/9, 1/3, 1.0) is successive halving from a ninth"""
     eta: int = 3
-    """one trial in eta climbs to the next rung, at least one per individual"""
+    """one in eta climbs to the next rung, at least one"""
+    across: bool = True
+    """halving across the generation: an individual climbs with its best trial by proxy, and one individual in eta does,
+    by NSGA-II rank at the rung; otherwise every individual climbs with its best trials"""
     elites: int = 1
     """members of the front evaluated once more per generation, with another seed; their fitness is the mean"""
     inherit: bool = True
@@ -198,9 +201,9 @@ class _Breeding:
     def _generation(self) -> None:
         cfg, state = self.cfg, self.state
         newborn = self._breed()
-        climbers = [max(1, math.ceil(cfg.trials / cfg.eta**rung)) for rung in range(len(cfg.rungs))]
         elites = self._elites()
-        self.done, self.planned = 0, len(newborn) * (cfg.trials + sum(climbers[1:])) + len(elites)
+        climbers = [self._n_climbers(len(newborn), rung) for rung in range(1, len(cfg.rungs))]
+        self.done, self.planned = 0, len(newborn) * cfg.trials + sum(climbers) + len(elites)
 
         n_before = len(state.members)
         studies = [self._study(individual) for individual in newborn]
@@ -210,9 +213,7 @@ class _Breeding:
             for trial, study in zip(asked, studies):
                 study.tell(trial.index, trial.value)
         for rung in range(1, len(cfg.rungs)):
-            climbing = [
-                (individual, t) for individual in newborn for t in individual.best(rung - 1, climbers[rung])
-            ]
+            climbing = self._climbing(newborn, rung)
             self._evaluate([individual for individual, _ in climbing], [t for _, t in climbing], rung=rung)
         self._reevaluate(elites)
 
@@ -224,6 +225,23 @@ class _Breeding:
         chosen = pareto.survivors([state.members[i].point for i in competing], cfg.population)
         state.population = [competing[i] for i in chosen]
         self._close()
+
+    def _n_climbers(self, n_individuals: int, rung: int) -> int:
+        """How many trials of a generation are meant to reach a rung; failures may leave fewer."""
+        cfg = self.cfg
+        if cfg.across:
+            return min(n_individuals, max(1, math.ceil(n_individuals / cfg.eta**rung)))
+        return n_individuals * max(1, math.ceil(cfg.trials / cfg.eta**rung))
+
+    def _climbing(self, newborn: Sequence[Individual], rung: int) -> list[tuple[Individual, Trial]]:
+        """Which trials go on to this rung."""
+        n = self._n_climbers(len(newborn), rung)
+        each = 1 if self.cfg.across else n // max(len(newborn), 1)
+        best = [(individual, trial) for individual in newborn for trial in individual.best(rung - 1, each)]
+        if not self.cfg.across:
+            return best
+        chosen = pareto.survivors([trial.point for _, trial in best], n)
+        return [best[i] for i in sorted(chosen)]
 
     def _breed(self) -> list[Individual]:
         """The individuals of this generation that nobody has tried before."""
@@ -300,6 +318,7 @@ class _Breeding:
             tasks[key] = self._task(key, owner.genome, trial.params, trial.seed, orders, descent)
         for (key, evaluation), owner, trial in zip(self._results(tasks, "trial"), owners, trials):
             trial.rung, trial.value = rung, None if evaluation.is_failed else evaluation.proxy
+            trial.point = (evaluation.profit, evaluation.explanation)
             trial.folder = f"{self.identity}/trials/{key}"
             if self.cfg.rungs[rung] == 1.0 and not evaluation.is_failed:
                 self.state.members.append(

@@ -58,6 +58,8 @@ class Trial:
     """the highest rung evaluated; −1 before the first"""
     value: float | None = None
     """the proxy there; None before, and for a failure"""
+    point: Point = (0.0, 0.0)
+    """its objectives there"""
     folder: str = ""
     """its folder there, relative to the working directory"""
 
@@ -149,17 +151,19 @@ def load_state(path: Path, identity: str, ledger: Ledger) -> State | None:
     """The checkpoint, or None when there is none that this ledger vouches for."""
     if not path.exists():
         return None
-    found = json.loads(path.read_text())
-    count, lines = found["ledger"]["count"], ledger.lines()
-    if (
-        found["search"] != identity
-        or not 0 < count <= len(lines)
-        or lines[count - 1].hash != found["ledger"]["head"]
-    ):
-        log.warning(
-            "%s belongs to another ledger: the search is rebuilt from the ledger's own lines", path.name
-        )
-        return None
+    try:
+        found = json.loads(path.read_text())
+        count, lines = found["ledger"]["count"], ledger.lines()
+        vouched = 0 < count <= len(lines) and lines[count - 1].hash == found["ledger"]["head"]
+        if vouched and found["search"] == identity:
+            return _state(found)
+        log.warning("%s belongs to another ledger: the search is rebuilt from the ledger's lines", path.name)
+    except (KeyError, TypeError, ValueError) as error:  # of another version, or damaged
+        log.warning("%s cannot be read (%r): the search is rebuilt from the ledger's lines", path.name, error)
+    return None
+
+
+def _state(found: Mapping[str, Any]) -> State:
     rng = np.random.Generator(np.random.PCG64())
     rng.bit_generator.state = found["rng"]
     return State(
@@ -189,6 +193,7 @@ def _individual_json(individual: Individual) -> dict[str, Any]:
                 "seed",
                 "rung",
                 "value",
+                "point",
                 "folder",
             )
         }
@@ -209,7 +214,7 @@ def _individual(item: Mapping[str, Any]) -> Individual:
         generation=item["generation"],
         index=item["index"],
         parents=tuple(item["parents"]),
-        trials=[Trial(**trial) for trial in item["trials"]],
+        trials=[Trial(**{**trial, "point": tuple(trial["point"])}) for trial in item["trials"]],
     )
 
 

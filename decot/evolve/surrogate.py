@@ -35,11 +35,13 @@ class Surrogate:
     """Callable as a fitness; two of the same settings agree on everything.
 
     Args:
+        kept: share of a parent's skill that a child of the same genes would start with.
         full_steps: environment steps of a training at budget 1.
     """
 
     edge: float = 1.0
     noise: float = 0.03
+    kept: float = 0.7
     full_steps: int = 90_000
     n_periods: int = 12
     bounds: Bounds = field(default_factory=Bounds)
@@ -76,7 +78,7 @@ class Surrogate:
         for folder in orders.parents:
             found = json.loads((Path(folder) / "skill.json").read_text())
             alike = similarity(genome, Genome.from_json(found["genome"]))
-            ahead = max(ahead, 0.7 * alike * found["skill"])
+            ahead = max(ahead, self.kept * alike * found["skill"])
         return 0.0, ahead
 
     def learn(self, genome: Genome, params: Params, skill: float, budget: float) -> float:

@@ -10,6 +10,7 @@ import pytest
 from decot.errors import ConfigError, LedgerBroken, ModelFault
 from decot.evolve.genome import Genome
 from decot.evolve.ledger import Ledger
+from decot.evolve.pareto import dominates
 from decot.evolve.search import SearchConfig, search
 from decot.evolve.trial import Evaluation, read_orders
 
@@ -61,7 +62,11 @@ def test_every_evaluation_is_in_the_ledger(whole, tmp_path):
     assert summary.kinds["generation"] == 3
     assert roles.count("again") == 2  # one elite in each generation after the first
     assert result.individuals <= 12
-    assert result.trials == result.individuals * (3 + 1) + 2
+    climbed = sum(
+        line.payload["key"].endswith("r1") for line in Ledger(tmp_path / "ledger.jsonl").lines("trial")
+    )
+    assert climbed == 3 * 2  # one individual in three of each generation's four
+    assert result.trials == result.individuals * 3 + climbed + 2
     assert result.front[0].artefact.startswith(str(tmp_path.resolve()))
 
 
@@ -120,15 +125,33 @@ def test_children_inherit_and_enqueue_only_when_told(tmp_path):
 
 
 def test_only_the_best_by_proxy_climb_and_from_their_checkpoint(tmp_path):
-    """One trial of three reaches the full budget, told where to continue, and it is the best of the rung."""
-    run(tmp_path, replace(CFG, generations=1))
+    """Inside each individual: one trial of three reaches the full budget, told where to continue, and it is the best of
+    the rung."""
+    run(tmp_path, replace(CFG, generations=1, across=False))
     lines = [line.payload for line in Ledger(tmp_path / "ledger.jsonl").lines("trial")]
-    low = [p for p in lines if p["key"].startswith("g000-i00") and p["key"].endswith("r0")]
-    high = [p for p in lines if p["key"].startswith("g000-i00") and p["key"].endswith("r1")]
-    assert (len(low), len(high)) == (3, 1)
-    assert high[0]["evaluation"]["notes"]["resumed"]
-    best = max(low, key=lambda p: p["evaluation"]["proxy"])
-    assert high[0]["params"] == best["params"]
+    for individual in range(4):
+        own = [p for p in lines if p["key"].startswith(f"g000-i{individual:02d}")]
+        low = [p for p in own if p["key"].endswith("r0")]
+        high = [p for p in own if p["key"].endswith("r1")]
+        assert (len(low), len(high)) == (3, 1)
+        assert high[0]["evaluation"]["notes"]["resumed"]
+        assert high[0]["params"] == max(low, key=lambda p: p["evaluation"]["proxy"])["params"]
+
+
+def test_across_a_generation_the_dominated_stay_behind(tmp_path):
+    """Halving across the generation: those that climb are not dominated by the best trial of one that stays."""
+    run(tmp_path, replace(CFG, generations=1, population=6, eta=2))
+    lines = [line.payload for line in Ledger(tmp_path / "ledger.jsonl").lines("trial")]
+    best = {}
+    for payload in lines:
+        own, found = payload["key"][:8], payload["evaluation"]
+        if payload["key"].endswith("r0") and found["proxy"] > best.get(own, {"proxy": -9e9})["proxy"]:
+            best[own] = found
+    climbed = {p["key"][:8] for p in lines if p["key"].endswith("r1")}
+    assert len(climbed) == 3
+    point = {own: (found["profit"], found["explanation"]) for own, found in best.items()}
+    stayed = set(best) - climbed
+    assert not any(dominates(point[a], point[b]) and point[b] != point[a] for a in stayed for b in climbed)
 
 
 def test_a_failed_model_is_a_counted_trial_and_never_in_the_front(tmp_path):
@@ -171,6 +194,7 @@ def test_founders_come_first_and_progress_is_counted(tmp_path):
     run(tmp_path, cfg, on_progress=seen.append)
     first = Ledger(tmp_path / "ledger.jsonl").lines("trial")[0].payload["genome"]
     assert first["conv_filters"] == 48
+    assert all(p.trials <= p.trials_planned for p in seen)
     ends = [p for p, q in zip(seen, [*seen[1:], None]) if q is None or q.generation != p.generation]
     assert [p.trials for p in ends] == [p.trials_planned for p in ends]
     assert seen[-1].total_trials == len(seen)
