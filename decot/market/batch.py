@@ -136,6 +136,10 @@ class Accounts:
 
     def step(self, targets: np.ndarray) -> np.ndarray:
         """(N,) change of equity over the next row, basis points of the capital."""
+        if self.rows.max() >= len(self.book) - 1:
+            raise MarketFault(
+                f"account {int(self.rows.argmax())} stands on the last row; seat it anew before stepping"
+            )
         rewards = np.empty(self.n)
         step_many(
             self.rows,

@@ -38,24 +38,31 @@ def maker_oracle(tape: Tape, rules: VenueRules, qty: float) -> float:
     return qty * float(_maker_bound(tape.bid, tape.ask, low, high, paid, maker, taker))
 
 
-def check_plausible(run: Run, tape: Tape, rules: VenueRules) -> float:
-    """The bound in quote currency, for the largest quantity the run ever held.
+def bound_of(run: Run, tape: Tape, rules: VenueRules) -> float:
+    """The most an account of this run's largest quantity could make on this tape, quote currency.
 
-    A run with maker fills is held against the looser bound of those who may rest orders.
-
-    Raises:
-        OracleExceeded: the run made more than hindsight allows; a bug or a leak, never a success.
+    A run with maker fills is held against the looser bound of those who may rest orders; one without fills against 0.
     """
     if not len(run.fills):
         return 0.0
     qty = max(float(np.abs(run.lots).max()) * rules.lot * rules.contract, float(run.fills["qty"].max()))
     qty += run.dust_qty
-    bound = (
+    return (
         maker_oracle(tape, rules, qty) if run.fills["is_maker"].any() else oracle(tape, rules, qty).bound_bps
     )
+
+
+def check_plausible(run: Run, tape: Tape, rules: VenueRules) -> float:
+    """The bound of a run (`bound_of`), if the run is within it.
+
+    Raises:
+        OracleExceeded: the run made more than hindsight allows; a bug or a leak, never a success.
+    """
+    bound = bound_of(run, tape, rules)
     if run.pnl_usdt > bound + 1e-9 * max(1.0, abs(bound)):
         raise OracleExceeded(
-            f"{rules.name}: the run made {run.pnl_usdt:.6f} USDT, hindsight with {qty:g} allows {bound:.6f}; "
+            f"{rules.name}: the run made {run.pnl_usdt:.6f} USDT, hindsight with at most "
+            f"{run.fills['qty'].max(initial=0):g} allows {bound:.6f}; "
             "look for fills before their orders, future columns or wrong fees"
         )
     return bound

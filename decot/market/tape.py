@@ -161,6 +161,8 @@ def _check(
         ("bid is not a price", ~(np.isfinite(bid) & (bid > 0))),
         ("ask is not a price", ~np.isfinite(ask)),
         ("book is crossed (bid > ask)", bid > ask),
+        ("bid_qty is not a quantity", ~(bid_qty >= 0)),
+        ("ask_qty is not a quantity", ~(ask_qty >= 0)),
     ):
         if bad.any():
             raise DataFault(

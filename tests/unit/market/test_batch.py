@@ -70,3 +70,8 @@ def test_wrong_shapes_are_refused(world):
         simulate_many(world(50), np.zeros((2, 49)), rules)
     with pytest.raises(MarketFault, match="too few"):
         Accounts(world(2), rules, Account(), 1)
+    accounts = Accounts(world(3), rules, Account(), 2)
+    for _ in range(2):
+        accounts.step(np.zeros(2))
+    with pytest.raises(MarketFault, match="last row"):
+        accounts.step(np.zeros(2))

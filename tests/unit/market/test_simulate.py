@@ -123,6 +123,19 @@ def test_step_rewards_are_the_simulation_without_lots():
         assert run.total_bps == pytest.approx(taught, abs=2e-3 * abs(run.fills["qty"]).size ** 0.5)
 
 
+def test_funding_is_taught_as_it_is_paid():
+    """A long pays the rate on its notional at the row, a short receives it, and the steps teach the same."""
+    tape = walk_tape(600, vol_bps=0.5)
+    tape = tape.with_funding(tape.timestamp[[100, 300, 500]], np.array([1e-4, 3e-4, -2e-4]))
+    for target, paid in ((1, 2e-4), (-1, -2e-4)):
+        targets = np.full(600, target)
+        run = simulate(tape, targets, FINE)
+        assert run.funding_usdt == pytest.approx(19 * paid, rel=0.02)
+        taught = walk_bps(step_rewards(tape, FINE), targets).sum()
+        assert run.total_bps == pytest.approx(taught, abs=0.2)
+        check_plausible(run, tape, FINE)
+
+
 def test_hindsight_bounds_the_simulation_and_is_reached():
     """The bound in money is above random walks and is met, to rounding, by its own positions."""
     tape = walk_tape(1_000, vol_bps=4)
@@ -160,3 +173,11 @@ def test_wrong_targets_are_refused():
         simulate(walk_tape(30), np.full(30, 2), FINE)
     with pytest.raises(MarketFault, match="leverage"):
         simulate(walk_tape(30), np.ones(30), FINE, Account(leverage=11))
+
+
+def test_a_run_without_fills_has_no_bound():
+    """Who never traded is held against zero, and made zero."""
+    tape = walk_tape(30)
+    run = simulate(tape, np.zeros(30), FINE)
+    assert check_plausible(run, tape, FINE) == 0.0
+    assert run.pnl_usdt == 0.0

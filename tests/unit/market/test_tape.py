@@ -44,5 +44,7 @@ def test_an_unbelievable_book_is_refused_with_its_row():
         Tape.of(t, p, np.array([1.0, 1.5, 3.0]))
     with pytest.raises(DataFault, match=r"bid.*row 0"):
         Tape.of(t, p - 2, p)
+    with pytest.raises(DataFault, match=r"ask_qty.*row 1"):
+        Tape.of(t, p, p, p, np.array([1.0, np.nan, 1.0]))
     with pytest.raises(DataFault, match=r"timestamp.*row 2"):
         Tape.of(np.array([0, 5, 5]), p, p)
