@@ -57,6 +57,13 @@ def top_as_depth(book: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def numbered(trades: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """Trades without numbers of their own: <day><row>, the same however many days are opened together."""
+    day = re.search(r"(\d{4})-(\d{2})-(\d{2})", file.name)
+    first = int("".join(day.groups())) * 10_000_000 if day else 0
+    return trades.with_columns(trade_id=first + pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+
+
 def siblings(path: Path, pattern: re.Pattern[str]) -> list[tuple[Path, re.Match[str]]]:
     """The files of a folder (or of the folder a file lies in) whose names match, sorted by name."""
     folder = path if path.is_dir() else path.parent
@@ -87,7 +94,7 @@ def _standx(path: Path, symbol: str | None) -> RawTape:
         "BTC-USD",
         "standx",
         book,
-        pl.concat(trades).with_columns(trade_id=pl.int_range(pl.len()) + 1),
+        pl.concat(trades),
         {"layout": "standx", "files": [file.name for file, _ in found], "side_known": "inferred"},
     )
 
@@ -107,7 +114,7 @@ def _standx_trades(file: Path) -> pl.DataFrame:
     reading.demand_time(frame, "recv_us", file.name, slack_us=_STANDX_SLACK_US)
     reading.demand_positive(frame, ("price", "quantity"), file.name)
     reading.demand_sides(frame, "side_inferred", file.name)
-    frame = frame.rename({"side_inferred": "side"}).with_columns(trade_id=pl.lit(0, _I))
+    frame = numbered(frame.rename({"side_inferred": "side"}), file)
     return frame.select(TRADES.keys())
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from decot.data import reading
-from decot.data.layouts import Layout, assemble, siblings
+from decot.data.layouts import Layout, assemble, numbered, siblings
 from decot.data.tape import BOOK, TRADES, RawTape
 from decot.errors import TapeRefused
 
@@ -182,8 +182,7 @@ def _bitmex(path: Path, symbol: str | None) -> RawTape:
         reading.demand_book(books[-1], name)
     trades = [_bitmex_trades(file, market) for file in kinds["trades"]] or [pl.DataFrame(schema=TRADES)]
     meta = {"layout": "bitmex", "files": sorted(file.name for file, _ in found), "recv_estimated": True}
-    joined = pl.concat(trades).with_columns(trade_id=pl.int_range(pl.len()) + 1)
-    return assemble(market, "bitmex", pl.concat(books), joined, {**meta, "quantity_unit": "USD"})
+    return assemble(market, "bitmex", pl.concat(books), pl.concat(trades), {**meta, "quantity_unit": "USD"})
 
 
 def _bitmex_trades(file: Path, market: str) -> pl.DataFrame:

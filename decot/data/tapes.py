@@ -42,9 +42,11 @@ def open_tape(path: Path | str, *, symbol: str | None = None) -> RawTape:
     if not path.exists():
         raise TapeRefused(str(path), "no such file or folder", "check the path")
     if path.is_dir() and (path / mapping.FILE).is_file():
-        return mapping.open_mapped(path)
-    layout = _recognise(path)
-    tape = layout.open(path, symbol)
+        tape = mapping.open_mapped(path)
+        if symbol not in (None, tape.symbol):
+            raise TapeRefused(path.name, f"holds {tape.symbol}, not {symbol}", "leave the symbol out")
+    else:
+        tape = _recognise(path).open(path, symbol)
     news = [] if path.is_file() or tape.headlines.height else sorted(path.glob("headlines.*"))
     return replace(tape, headlines=open_headlines(news[0])) if news else tape
 

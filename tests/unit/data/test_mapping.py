@@ -47,6 +47,14 @@ def test_a_mapping_makes_any_file_a_tape(folder):
     )
 
 
+def test_headlines_come_along_and_another_symbol_is_refused(folder):
+    """A mapped folder may hold headlines; it holds one market."""
+    (folder / "headlines.csv").write_text("ts,text\n2023-11-14 22:00:00,Bitcoin rises\n")
+    assert open_tape(folder, symbol="BTC-EUR").headlines["text"].to_list() == ["Bitcoin rises"]
+    with pytest.raises(TapeRefused, match="holds BTC-EUR, not ETH-EUR"):
+        open_tape(folder, symbol="ETH-EUR")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

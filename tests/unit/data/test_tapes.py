@@ -52,7 +52,8 @@ def test_several_days_join_and_one_file_is_one_day(standx, world):
     assert whole.trades.drop("trade_id").equals(world.trades.drop("trade_id"))
     day = open_tape(standx / "bbo_2026-01-06.parquet")
     assert day.days() == ["2026-01-06"]
-    assert day.trades.height == world.day("2026-01-06").trades.height
+    assert day.trades.equals(whole.day("2026-01-06").trades)
+    assert day.trades["trade_id"][0] == 202601060000001
 
 
 @pytest.mark.parametrize(
