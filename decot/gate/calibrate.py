@@ -234,6 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--show", action="store_true", help="print the stored result instead of running")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--out", type=Path, default=STORE, help="where the result is stored")
+    parser.add_argument("--tape", type=Path, help="resample this recorded tape instead of a made-up stretch")
     parser.add_argument("--markets", type=int, default=CalibrationConfig().markets_per_kind, help="per kind")
     chosen = parser.parse_args(arguments)
     if chosen.show:
@@ -243,7 +244,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
     else:
         cfg = CalibrationConfig(markets_per_kind=chosen.markets)
-        found = calibrate(cfg, progress=lambda line: print_progress(line))
+        base = None
+        if chosen.tape is not None:
+            from decot.gate.recorded import open_base  # reads every layout, so it is heavy
+
+            base = open_base(chosen.tape)
+        found = calibrate(cfg, base=base, progress=print_progress)
+        found["base"] = "made-up" if chosen.tape is None else chosen.tape.name
         chosen.out.write_text(json.dumps(found, indent=1) + "\n")
     sys.stdout.write((json.dumps(found) if chosen.json else told(found)) + "\n")
     kept = found["false_promotion"]["upper95"] <= 0.05 and (found["power"]["at_declared_edge"] or 0) >= 0.8
