@@ -120,19 +120,12 @@ class Backfill:
         station = self.station
         if station.is_anchored or station.ids.next_id is None or not station.is_numbered:
             return
-        begin = upcoming if upcoming is not None else min(self._first_here(), station.ids.next_id)
+        here = station.ids.next_id if station.first_id is None else station.first_id
+        begin = upcoming if upcoming is not None else here
         oldest = await self._page(0, PAGE)
         if oldest and oldest[0].id < begin:
             station.ids.holes.insert(0, Hole(oldest[0].id, begin - 1, clock.stopwatch(), "start"))
         station.is_anchored = True
-
-    def _first_here(self) -> int:
-        held = [row[2] for row in self.station.trades.rows]
-        files = self.station.trades.files()
-        if files:
-            held += self.station.trades.read()["trade_id"].to_list()
-        holes = [hole.first for hole in self.station.ids.holes]
-        return min([*held, *holes], default=self.station.ids.next_id or 0)
 
     # ---- asking --------------------------------------------------------------------------------------
 

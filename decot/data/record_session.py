@@ -44,6 +44,7 @@ class Session:
         self.skews: list[float] = []
         self._synced: dict[str, tuple[int, float]] = {}
         self._sums: dict[str, tuple[int, tuple[float, float, float, float]]] = {}
+        self._full, self._writing = asyncio.Event(), asyncio.Lock()
         self._farewells: set[asyncio.Task[None]] = set()
 
     def tell(self, note: str = "") -> None:
@@ -72,7 +73,8 @@ class Session:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, *self._farewells, return_exceptions=True)
-            self._flush()
+            async with self._writing:
+                self._flush()
             await self.client.close()
         kept = {symbol: self._commit(station) for symbol, station in self.stations.items()}
         return self._report(kept, clock.stopwatch() - began)
@@ -334,25 +336,43 @@ class Session:
     # ---- putting away --------------------------------------------------------------------------------
 
     def _bound_memory(self) -> None:
+        """Wake the writer when enough waits; when it cannot keep up, write here and let the venue wait."""
         waiting = sum(station.waiting_rows() for station in self.stations.values())
-        if max(waiting, len(self.frames.waiting), len(self.refused_lines.waiting)) >= self.config.flush_rows:
+        most = max(waiting, len(self.frames.waiting), len(self.refused_lines.waiting))
+        if most >= self.config.flush_rows:
+            self._full.set()
+        if most >= 4 * self.config.flush_rows:
             self._flush()
 
+    def _writers(self) -> list[Callable[[], None]]:
+        stations = [write for station in self.stations.values() for write in station.take()]
+        return [*stations, self.frames.take(), self.refused_lines.take()]
+
     def _flush(self) -> None:
-        for station in self.stations.values():
-            station.flush()
-        self.frames.flush()
-        self.refused_lines.flush()
+        for write in self._writers():
+            write()
+
+    async def _flush_aside(self) -> None:
+        """Write without holding up the sockets: a slow disk must not look like a silent venue."""
+        async with self._writing:
+            for write in self._writers():
+                await asyncio.to_thread(write)
 
     async def _keep_flushing(self) -> None:
         while True:
-            await asyncio.sleep(self.config.flush_s)
-            self._flush()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._full.wait(), self.config.flush_s)
+            self._full.clear()
+            await asyncio.shield(self._flush_aside())
 
     async def _keep_committing(self) -> None:
         while True:
             await asyncio.sleep(self.config.commit_s)
-            self._flush()
+            await asyncio.shield(self._commit_aside())
+
+    async def _commit_aside(self) -> None:
+        await self._flush_aside()
+        async with self._writing:
             for station in self.stations.values():
                 await asyncio.to_thread(self._commit, station)
                 if self.config.lake is not None:

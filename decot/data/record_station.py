@@ -64,6 +64,8 @@ class Station:
         self.address: dict[str, str] = {}
         """which socket each stream comes from"""
         self.is_anchored = False
+        self.first_id: int | None = None
+        """lowest id of this run"""
         self.venue_us = 0
         """latest time the venue has shown"""
         self._update = -1
@@ -115,6 +117,7 @@ class Station:
 
     def _place(self, trade: Trade, *, asked: bool) -> str:
         if self.is_numbered:
+            self.first_id = trade.id if self.first_id is None else min(self.first_id, trade.id)
             before = self.ids.duplicates, self.ids.late
             how = self.ids.take(trade.id, clock.stopwatch())
             if asked:  # answers overlap by nature; only repeated frames count as duplicates
@@ -186,9 +189,9 @@ class Station:
     def waiting_rows(self) -> int:
         return len(self.trades.rows) + len(self.book.rows)
 
-    def flush(self) -> int:
-        """Trades, book and gaps into segments; gaps last, so a gap is never claimed closed before its rows are kept."""
-        return self.trades.flush() + self.book.flush() + self.gaps.flush()
+    def take(self) -> list[Callable[[], None]]:
+        """Writers of what waits; gaps last, so a gap is never claimed closed before its rows are kept."""
+        return [self.trades.take(), self.book.take(), self.gaps.take()]
 
 
 def unified_trade(raw: dict[str, Any], wire: str) -> Trade | Refused:

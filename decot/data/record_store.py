@@ -56,15 +56,23 @@ class Segments:
     def files(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet"))
 
-    def flush(self) -> int:
-        """Put the waiting rows into a new segment; how many they were."""
-        if not self.rows:
-            return 0
-        frame = pl.DataFrame(self.rows, schema=self.schema, orient="row")
-        write_whole(self.folder / f"{self.count + 1:08d}.parquet", frame.write_parquet)
+    def take(self) -> Callable[[], None]:
+        """Take the waiting rows away; the answer writes them as the next segment, from any thread."""
+        rows, self.rows = self.rows, []
+        if not rows:
+            return lambda: None
         self.count += 1
-        self.rows = []
-        return frame.height
+        path = self.folder / f"{self.count:08d}.parquet"
+
+        def write() -> None:
+            frame = pl.DataFrame(rows, schema=self.schema, orient="row")
+            write_whole(path, frame.write_parquet)
+
+        return write
+
+    def flush(self) -> None:
+        """Put the waiting rows into a new segment, now."""
+        self.take()()
 
     def read(self) -> pl.DataFrame:
         """Everything in the segments, in the order it was written."""
@@ -83,14 +91,23 @@ class Lines:
             torn.unlink()
         self.count = max((int(file.name.split(".")[0]) for file in folder.glob("*.jsonl.zst")), default=0)
 
-    def flush(self) -> None:
-        """Put the waiting lines into a new file."""
-        if not self.waiting:
-            return
-        data = ("\n".join(self.waiting) + "\n").encode("utf-8", "backslashreplace")
-        write_whole(self.folder / f"{self.count + 1:08d}.jsonl.zst", lambda path: _compress(path, data))
+    def take(self) -> Callable[[], None]:
+        """Take the waiting lines away; the answer writes them as the next file, from any thread."""
+        lines, self.waiting = self.waiting, []
+        if not lines:
+            return lambda: None
         self.count += 1
-        self.waiting = []
+        path = self.folder / f"{self.count:08d}.jsonl.zst"
+
+        def write() -> None:
+            data = ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
+            write_whole(path, lambda aside: _compress(aside, data))
+
+        return write
+
+    def flush(self) -> None:
+        """Put the waiting lines into a new file, now."""
+        self.take()()
 
     def read(self) -> Iterable[str]:
         """Every line written so far, oldest first."""
