@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from decot.gate.calibration import stored
 from decot.gate.figures import Evidence, Stress
 from decot.gate.verdict import Rule, Verdict
 
@@ -44,7 +45,8 @@ def _headline(verdict: Verdict) -> str:
 
 
 def _power_line(calibration: Mapping[str, Any] | None) -> str:
-    """What is known about the gate itself, from its stored calibration."""
+    """What is known about the gate itself; by default from the calibration stored for the house's bounds."""
+    calibration = stored() if calibration is None else calibration
     if not calibration:
         return "This gate has no stored calibration; run `decot gate calibrate`."
     false, power = calibration["false_promotion"], calibration["power"]

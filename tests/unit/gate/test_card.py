@@ -47,4 +47,4 @@ def test_text_from_elsewhere_is_escaped(evidence):
 
 def test_without_a_calibration_it_says_so(evidence):
     """A gate that was never tried is named as such."""
-    assert "no stored calibration" in text_card(judge(evidence()))
+    assert "no stored calibration" in text_card(judge(evidence()), calibration={})
