@@ -194,10 +194,8 @@ def _bitmex_trades(file: Path, market: str) -> pl.DataFrame:
     frame = _sided(frame, "side", file.name).filter(
         (pl.col("symbol") == market) & (pl.col("action") != "partial")
     )
-    frame = frame.rename({"size_usd": "quantity"}).with_columns(
-        recv_us=pl.col("ts_us"), trade_id=pl.lit(0, _I)
-    )
-    return frame.select(TRADES.keys())
+    frame = frame.rename({"size_usd": "quantity"}).with_columns(recv_us=pl.col("ts_us"))
+    return numbered(frame, file).select(TRADES.keys())
 
 
 def _is(pattern: re.Pattern[str], needs: str) -> Callable[[Path], bool]:

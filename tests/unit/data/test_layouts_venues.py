@@ -80,7 +80,9 @@ def test_bitmex_tells_symbols_apart_and_drops_repeated_trades(tmp_path):
     ).write_parquet(tmp_path / "trades_2020-03-10.parquet")
     tape = open_tape(tmp_path)
     assert (tape.symbol, tape.book.height) == ("XBTUSD", 50)
-    assert tape.trades.select("price", "quantity", "side").rows() == [(6.0, 20.0, -1)]
+    assert tape.trades.select("trade_id", "price", "quantity", "side").rows() == [
+        (202003100000001, 6.0, 20.0, -1)
+    ]
     assert open_tape(tmp_path, symbol="eth").symbol == "ETHUSD"
 
 
