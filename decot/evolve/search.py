@@ -14,97 +14,26 @@ Ctrl-C or kill −9, is resumed by calling `search` again, and ends with the sam
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from decot.errors import ConfigError, ModelFault
+from decot.errors import ModelFault
 from decot.evolve import pareto
 from decot.evolve.book import Book
-from decot.evolve.genome import Bounds, Genome, crossover, mutate, random_genome, repair
+from decot.evolve.breeding import breed
+from decot.evolve.config import SearchConfig
+from decot.evolve.genome import Genome
 from decot.evolve.ledger import Ledger
 from decot.evolve.runner import Runner, in_process
 from decot.evolve.state import Individual, Member, State, Trial, load_state, save_state
-from decot.evolve.study import DEFAULT_PARAMS, Param, Study
+from decot.evolve.study import Study
 from decot.evolve.trial import Evaluation, Fitness, Orders, Params, Task
 
 __all__ = ["Evaluation", "Fitness", "Member", "Progress", "SearchConfig", "SearchResult", "search"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchConfig:
-    seed: int = 7
-    generations: int = 4
-    """how many in all; a finished search is continued by asking for more"""
-    population: int = 8
-    trials: int = 3
-    """Optuna trials per individual, on the lowest rung"""
-    rungs: tuple[float, ...] = (1.0,)
-    """training budgets, ascending to 1.0; (1/9, 1/3, 1.0) is successive halving from a ninth"""
-    eta: int = 3
-    """one in eta climbs to the next rung, at least one"""
-    across: bool = True
-    """halving across the generation: an individual climbs with its best trial by proxy, and one individual in eta does,
-    by NSGA-II rank at the rung; otherwise every individual climbs with its best trials"""
-    elites: int = 1
-    """members of the front evaluated once more per generation, with another seed; their fitness is the mean"""
-    inherit: bool = True
-    """children are told their parents' artefacts (Lamarckian)"""
-    enqueue: bool = True
-    """children first try their parents' best parameters"""
-    sampler: str = "tpe"
-    n_startup: int = 3
-    crossover_rate: float = 0.7
-    mutation_rate: float = 0.2
-    reference: tuple[float, float] = (0.0, 0.0)
-    """where the hypervolume is measured from: (profit, explanation)"""
-    bounds: Bounds = field(default_factory=Bounds)
-    params: tuple[Param, ...] = DEFAULT_PARAMS
-    founders: tuple[Genome, ...] = ()
-    """genomes of the first generation; the rest of it is random"""
-    subject: str = ""
-    """what the fitness depends on (data digests, code version): another subject is another search"""
-    storage: str = ""
-    """database URL that mirrors the studies for a dashboard (sqlite:///…, postgresql+psycopg://…); empty for none"""
-
-    def __post_init__(self) -> None:
-        faults = [
-            f"{name} {getattr(self, name)}: at least 1"
-            for name in ("generations", "population", "trials")
-            if getattr(self, name) < 1
-        ]
-        if (
-            not self.rungs
-            or self.rungs[-1] != 1.0
-            or list(self.rungs) != sorted(set(self.rungs))
-            or self.rungs[0] <= 0
-        ):
-            faults.append(f"rungs {self.rungs}: ascending shares of the budget that end at 1.0")
-        if self.eta < 2:
-            faults.append(f"eta {self.eta}: at least 2")
-        if self.elites < 0:
-            faults.append(f"elites {self.elites}: not negative")
-        if faults:
-            raise ConfigError(faults)
-
-    def plain(self) -> dict[str, Any]:
-        """Everything that decides what a trial is, as JSON values; the number of generations, the mirror and the
-        runner do not."""
-        found = asdict(self)
-        for name in ("generations", "storage"):
-            found.pop(name)
-        return dict(json.loads(json.dumps(found)))
-
-    @property
-    def identity(self) -> str:
-        """12 hex digits: searches that share it are one search, to be resumed."""
-        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +129,7 @@ class _Breeding:
 
     def _generation(self) -> None:
         cfg, state = self.cfg, self.state
-        newborn = self._breed()
+        newborn = breed(cfg, state)
         elites = self._elites()
         climbers = [self._n_climbers(len(newborn), rung) for rung in range(1, len(cfg.rungs))]
         self.done, self.planned = 0, len(newborn) * cfg.trials + sum(climbers) + len(elites)
@@ -242,44 +171,6 @@ class _Breeding:
             return best
         chosen = pareto.survivors([trial.point for _, trial in best], n)
         return [best[i] for i in sorted(chosen)]
-
-    def _breed(self) -> list[Individual]:
-        """The individuals of this generation that nobody has tried before."""
-        cfg, state = self.cfg, self.state
-        seen = {individual.genome.hash for individual in state.individuals}
-        newborn: list[Individual] = []
-        for index in range(cfg.population):
-            genome, parents = self._child(index)
-            for _ in range(10):
-                if genome.hash not in seen:
-                    break
-                genome = mutate(genome, cfg.bounds, state.rng, cfg.mutation_rate)
-            if genome.hash in seen:
-                continue  # the cache answers: its members already compete
-            seen.add(genome.hash)
-            born = Individual(genome=genome, generation=state.generation, index=index, parents=parents)
-            newborn.append(born)
-        state.individuals += newborn
-        return newborn
-
-    def _child(self, index: int) -> tuple[Genome, tuple[int, ...]]:
-        cfg, state = self.cfg, self.state
-        if not state.population:
-            if index < len(cfg.founders):
-                return repair(cfg.founders[index], cfg.bounds), ()
-            return random_genome(cfg.bounds, state.rng), ()
-        ranks = pareto.ranks([state.members[i].point for i in state.population])
-        one, two = self._tournament(ranks), self._tournament(ranks)
-        first, second = state.members[one].genome, state.members[two].genome
-        if state.rng.random() < cfg.crossover_rate:
-            child, parents = crossover(first, second, cfg.bounds, state.rng), tuple(dict.fromkeys((one, two)))
-        else:
-            child, parents = first, (one,)
-        return mutate(child, cfg.bounds, state.rng, cfg.mutation_rate), parents
-
-    def _tournament(self, ranks: Sequence[tuple[int, float]]) -> int:
-        i, j = (int(k) for k in self.state.rng.integers(len(ranks), size=2))
-        return self.state.population[min(i, j, key=lambda k: ranks[k])]
 
     def _elites(self) -> list[int]:
         """Members of the front, those seen least often first."""
