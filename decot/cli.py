@@ -134,16 +134,10 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Which venues such an account can trade BTC on at all, and why not the others."""
-    from decot.experiment.doctor import feasible_venues
+    from decot.experiment.doctor import diagnosis, feasible_venues
 
     rows = feasible_venues(price=price, capital_usdt=capital, stop_bps=stop_bps)
-    if as_json:
-        _print(json.dumps(rows))
-        return
-    for row in rows:
-        _print(
-            f"{'yes' if row['feasible'] else 'no ':<4} {row['venue']:<16} {row['symbol']:<10} {row['why']}"
-        )
+    _print(json.dumps(rows) if as_json else "\n".join(diagnosis(row) for row in rows))
 
 
 @app.command(

@@ -69,14 +69,8 @@ def judge(
         part.name: Scene(part.tape, targets_on(experiment, agent, part))
         for part in (school.validation, school.other)
     }
-    others = [
-        Scene(
-            school.other.tape,
-            targets_on(experiment, load(place.home / "artefacts" / row["artefact"])[0], school.other),
-        )
-        for row in seeds
-        if row["artefact"] != artefact
-    ]
+    again = [load(place.home / "artefacts" / row["artefact"])[0] for row in seeds]
+    retrained = [Scene(school.other.tape, targets_on(experiment, one, school.other)) for one in again]
     linear = Scene(school.other.tape, least_squares(school.train, school.other))
     say("promote", 2, _STEPS, "anomaly drills")
     frame = place.get(bars)
@@ -87,7 +81,7 @@ def judge(
     p99 = _decision_p99(experiment, place, context, agent, manifest, frame)
     say("promote", 5, _STEPS, "the artefact again, in a fresh process")
     here = other_day_digest(experiment, place, features, folder)
-    again = in_fresh_process(experiment, order, features, folder)
+    elsewhere = in_fresh_process(order, features, folder)
     ledger_path = place.home / "search" / search / "ledger.jsonl"
     evidence = gather(
         validation=scenes["validation"],
@@ -101,8 +95,8 @@ def judge(
         words=_words(words),
         drills=drills,
         decision_p99_us=p99,
-        reproduced=here == again,
-        seed_scenes=others,
+        reproduced=here == elsewhere,
+        seed_scenes=retrained,
         least_squares=linear,
         feature_leaks=leaks,
         manifest_faults=_differences(experiment, folder, features),

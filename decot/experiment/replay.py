@@ -31,13 +31,12 @@ def other_day_digest(experiment: Experiment, place: Place, features: Ref, artefa
     return pnl_digest(run)
 
 
-def in_fresh_process(experiment: Experiment, order: Order, features: Ref, artefact: Path) -> str:
+def in_fresh_process(order: Order, features: Ref, artefact: Path) -> str:
     """`other_day_digest`, computed by a Python that has never seen the agent.
 
     Raises:
         CheckpointRefused: the process failed; its last words are in the message.
     """
-    del experiment
     asked = json.dumps(
         {"order": order.to_dict(), "features": features.to_dict(), "artefact": str(artefact.resolve())}
     )
