@@ -172,32 +172,54 @@ def walk_one(
     n_rows = len(book)
     equity, lots, entry = np.empty(n_rows), np.zeros(n_rows, np.int64), np.zeros(n_rows)
     fresh(state, account[CAPITAL])
-    d = 0
-    for u in range(n_rows):
-        d = live_row(
-            u,
-            d,
-            book,
-            offsets,
-            prints,
-            fill_index,
-            wanted,
-            -1,
-            rules,
-            account,
-            state,
-            refused,
-            fills,
-            trades,
-            0,
-        )
-        if u == n_rows - 1:
-            close_out(u, book, rules, account, state, refused, fills, trades)
-        equity[u] = worth(state, book[u, 4], rules[LOT])
-        lots[u] = int(state[LOTS])
-        if state[LOTS] != 0.0:
-            entry[u] = state[COST] / (state[LOTS_IN] * rules[LOT])
+    u, d = 0, 0
+    while u < n_rows:
+        start = u
+        u, d = quiet_until(u, d, n_rows, book, offsets, prints, fill_index, wanted, -1, rules, account, state)
+        stop = min(u, n_rows - 1)
+        note_rows(start, stop, book, rules[LOT], state, equity, lots, entry)
+        if u < n_rows:
+            d = live_row(
+                u,
+                d,
+                book,
+                offsets,
+                prints,
+                fill_index,
+                wanted,
+                -1,
+                rules,
+                account,
+                state,
+                refused,
+                fills,
+                trades,
+                0,
+            )
+            note_rows(u, u + 1, book, rules[LOT], state, equity, lots, entry)
+            u += 1
+    close_out(n_rows - 1, book, rules, account, state, refused, fills, trades)
+    note_rows(n_rows - 1, n_rows, book, rules[LOT], state, equity, lots, entry)
     return equity, lots, entry
+
+
+@njit(cache=True)
+def note_rows(
+    start: int,
+    stop: int,
+    book: np.ndarray,
+    lot: float,
+    state: np.ndarray,
+    equity: np.ndarray,
+    lots: np.ndarray,
+    entry: np.ndarray,
+) -> None:
+    """Write down rows start…stop of an account that does not change in them."""
+    paid = state[COST] / (state[LOTS_IN] * lot) if state[LOTS] != 0.0 else 0.0
+    for k in range(start, stop):
+        equity[k] = worth(state, book[k, 4], lot)
+        lots[k] = int(state[LOTS])
+        entry[k] = paid
 
 
 @njit(cache=True)
