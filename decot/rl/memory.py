@@ -43,7 +43,12 @@ def snapshot(agent: Agent) -> Weights:
 
 
 def remember(
-    folder: Path, agent: Agent, optimizer: torch.optim.Optimizer, rng: np.random.Generator, cursor: Cursor
+    folder: Path,
+    agent: Agent,
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    cursor: Cursor,
+    extra: Weights,
 ) -> None:
     """Write the state of a training into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +56,7 @@ def remember(
     tensors |= {f"best.{name}": tensor.contiguous() for name, tensor in cursor.best.items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": torch.as_tensor(value).clone() for name, value in moments.items()}
+    tensors |= {f"extra.{name}": tensor.contiguous() for name, tensor in extra.items()}
     if cursor.torch_rng is not None:
         tensors["torch_rng"] = cursor.torch_rng
     head = {
@@ -65,9 +71,14 @@ def remember(
 
 
 def recall(
-    folder: Path, agent: Agent, optimizer: torch.optim.Optimizer, rng: np.random.Generator, fresh: Cursor
+    folder: Path,
+    agent: Agent,
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    fresh: Cursor,
+    extra: Weights,
 ) -> Cursor:
-    """Put back what `remember` wrote; `fresh` when nothing was.
+    """Put back what `remember` wrote; `fresh` when nothing was. `extra` is filled in place.
 
     Raises:
         CheckpointRefused: saved for another architecture.
@@ -92,6 +103,7 @@ def recall(
         moments.setdefault(int(index), {})[what] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
     rng.bit_generator.state = head["rng"]
+    extra.update(_under("extra.", tensors))
     return Cursor(
         best=_under("best.", tensors),
         update=head["update"],

@@ -10,26 +10,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from decot.errors import ConfigError
 from decot.market.exact import exact_advantages, rollout
-from decot.market.steps import Steps, walk_bps
-from decot.model.agent import Agent, Output, decide_from
+from decot.market.steps import Steps
+from decot.model.agent import Agent, Output
 from decot.model.lesson import Lesson
-from decot.model.play import decide, walk
-from decot.model.vocabulary import OUTLOOK, RISK, SIZES
 from decot.rl.batch import Reader, Stretches
-from decot.rl.memory import Cursor, recall, remember, snapshot
+from decot.rl.lessons import forecast_loss, incoherence_of, rarity_of, settle_units, value_loss, word_losses
+from decot.rl.training import Callback, Trained, profit, run_training
 
-Callback = Callable[[dict[str, float]], bool | None]
+__all__ = ["Callback", "PPOConfig", "Trained", "profit", "train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,21 +89,11 @@ class PPOConfig:
 
     @property
     def updates(self) -> int:
-        return max(1, self.env_steps // (self.batch * self.length))
+        return max(1, self.env_steps // self.rows_per_update)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trained:
-    """An agent after learning."""
-
-    agent: Agent
-    curve: list[dict[str, float]] = field(default_factory=list)
-    """one line per look: update, env_steps, train_bps per 1,000 rows, validation_bps, trades, losses"""
-    env_steps: int = 0
-    best_step: int = 0
-    """env steps of the weights that were kept"""
-    best_bps: float = float("nan")
-    """validation profit of the weights that were kept"""
+    @property
+    def rows_per_update(self) -> int:
+        return self.batch * self.length
 
 
 def train(
@@ -128,64 +115,7 @@ def train(
     """
     reader = Reader(lesson, steps, cfg.length, cfg.burn_in)
     learner = Learner(agent, reader, cfg, seed)
-    cursor = Cursor(best=snapshot(agent))
-    if resume is not None:
-        cursor = recall(resume, agent, learner.optimizer, learner.rng, cursor)
-    with torch.random.fork_rng(devices=[]):
-        torch.set_rng_state(cursor.torch_rng if cursor.torch_rng is not None else _torch_rng(seed))
-        for update in range(cursor.update, cfg.updates):
-            losses = learner.update(update / cfg.updates)
-            is_last = update + 1 == cfg.updates
-            cursor.update = update + 1
-            goes_on = True
-            if cursor.update % cfg.eval_every == 0 or is_last:
-                line = _look(agent, cursor, cfg, losses, validation)
-                goes_on = callback is None or callback(line) is not False
-                goes_on = goes_on and not (cfg.patience and cursor.stale >= cfg.patience)
-            if resume is not None and (cursor.update % cfg.save_every == 0 or is_last or not goes_on):
-                cursor.torch_rng = torch.get_rng_state()
-                remember(resume, agent, learner.optimizer, learner.rng, cursor)
-            if not goes_on:
-                break
-    if validation is not None:
-        agent.load_state_dict(cursor.best)
-    done = cursor.update * cfg.batch * cfg.length
-    best_step = cursor.best_update * cfg.batch * cfg.length if validation is not None else done
-    return Trained(agent.eval(), cursor.curve, done, best_step, cursor.best_bps)
-
-
-def _torch_rng(seed: int) -> Tensor:
-    return torch.Generator().manual_seed(seed).get_state()
-
-
-def profit(agent: Agent, lesson: Lesson, steps: Steps) -> tuple[float, int]:
-    """Net bps of the agent's own walk over a tape, and how many unit position changes it made."""
-    targets = walk(decide(agent, lesson.obs).actions_if)
-    return float(walk_bps(steps, targets).sum()), int(np.abs(np.diff(targets, prepend=0)).sum())
-
-
-def _look(
-    agent: Agent,
-    cursor: Cursor,
-    cfg: PPOConfig,
-    losses: dict[str, float],
-    validation: tuple[Lesson, Steps] | None,
-) -> dict[str, float]:
-    line = {
-        "update": float(cursor.update),
-        "env_steps": float(cursor.update * cfg.batch * cfg.length),
-        **losses,
-    }
-    if validation is not None:
-        line["validation_bps"], line["trades"] = profit(agent, *validation)
-        if cursor.update >= cfg.anneal * cfg.updates or cursor.update == cfg.updates:
-            if not line["validation_bps"] <= cursor.best_bps:
-                cursor.best_bps, cursor.best_update, cursor.stale = line["validation_bps"], cursor.update, 0
-                cursor.best = snapshot(agent)
-            else:
-                cursor.stale += 1
-    cursor.curve.append(line)
-    return line
+    return run_training(learner, validation=validation, seed=seed, callback=callback, resume=resume)
 
 
 class Learner:
@@ -194,18 +124,28 @@ class Learner:
     def __init__(self, agent: Agent, reader: Reader, cfg: PPOConfig, seed: int) -> None:
         self.agent, self.reader, self.cfg = agent, reader, cfg
         self.rng = np.random.default_rng(seed)
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
             agent.parameters(), cfg.learning_rate, eps=1e-5, weight_decay=cfg.weight_decay
         )
         settle_units(agent, reader)
         self.rarity = rarity_of(reader.words)
+        self.extra: dict[str, Tensor] = {}
 
-    def update(self, progress: float) -> dict[str, float]:
-        """One batch, `epochs` gradient steps. `progress` in [0, 1) sets the costs and the learning rate."""
-        cfg, agent = self.cfg, self.agent
-        cost = min(1.0, progress / cfg.anneal) if cfg.anneal > 0 else 1.0
+    @property
+    def schedule(self) -> PPOConfig:
+        return self.cfg
+
+    def prepare(self, index: int) -> float:
+        """Set the learning rate of this update; gives the share of costs that is charged in it."""
+        cfg, progress = self.cfg, index / self.cfg.updates
         for group in self.optimizer.param_groups:
             group["lr"] = cfg.learning_rate * (1 - (1 - cfg.decay) * progress)
+        return min(1.0, progress / cfg.anneal) if cfg.anneal > 0 else 1.0
+
+    def update(self, index: int) -> dict[str, float]:
+        """One batch, `epochs` gradient steps; `index` counts from 0."""
+        cfg, agent = self.cfg, self.agent
+        cost = self.prepare(index)
         batch = self.reader.draw(self.rng, cfg.batch)
         agent.train()
         with torch.no_grad():
@@ -217,11 +157,36 @@ class Learner:
             if epoch == 0:
                 judged = self._judge(out, log_pi.detach(), batch, cost)
             loss, told = self._loss(out, log_pi, judged, batch)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), cfg.grad_clip)
-            self.optimizer.step()
-        return {**told, "cost": cost, "grad_norm": float(norm), "train_bps": judged.bps}
+            told["grad_norm"] = self.descend(loss)
+        return {**told, "cost": cost, "train_bps": judged.bps}
+
+    def descend(self, loss: Tensor) -> float:
+        """One gradient step; gives the norm before clipping."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.agent.parameters(), self.cfg.grad_clip)
+        self.optimizer.step()
+        return float(norm)
+
+    def lessons(self, out: Output, batch: Stretches) -> tuple[Tensor, dict[str, float]]:
+        """What is taught whatever the algorithm: forecasts, words, coherence; the sum, and each part."""
+        cfg, agent = self.cfg, self.agent
+        forecast = forecast_loss(agent, out, batch)
+        readings, foreseen = word_losses(out, batch.words, agent.order, self.rarity)
+        incoherence = incoherence_of(agent, out)
+        total = (
+            cfg.forecast * forecast
+            + cfg.words * readings
+            + cfg.outlook * foreseen
+            + cfg.coherence * incoherence
+        )
+        told = {
+            "forecast_loss": forecast,
+            "word_loss": readings,
+            "outlook_loss": foreseen,
+            "incoherence": incoherence,
+        }
+        return total, {name: float(part.detach()) for name, part in told.items()}
 
     def _judge(self, out: Output, log_pi: Tensor, batch: Stretches, cost: float) -> Judged:
         """What the old policy's choices were worth: the last row is only looked at for what comes after."""
@@ -308,22 +273,12 @@ class Learner:
         )
         policy_loss = -(judged.weight * gain).sum((2, 3)).mean()
         entropy = -(log_pi.exp() * log_pi).sum(-1).mean()
-        value_loss = _value_loss(out.value[:, :-1], judged.stand / agent.value_unit, judged.seen)
-        standard = (out.forecasts - agent.forecast_mean) / agent.forecast_scale
-        wanted = ((batch.targets - agent.forecast_mean) / agent.forecast_scale).clamp(-5, 5)
-        forecast_loss = functional.mse_loss(standard, wanted)
-        word_loss, outlook_loss = _word_losses(out, batch.words, agent.order, self.rarity)
-        incoherence = incoherence_of(agent, out)
-        loss = (
-            policy_loss - cfg.entropy * entropy + cfg.value * value_loss + cfg.forecast * forecast_loss
-            + cfg.words * word_loss + cfg.outlook * outlook_loss + cfg.coherence * incoherence
-        )  # fmt: skip
-        told = {
-            "policy_loss": policy_loss, "entropy": entropy, "value_loss": value_loss,
-            "forecast_loss": forecast_loss, "word_loss": word_loss, "incoherence": incoherence,
-            "kl": (judged.weight * (judged.log_pi - now)).sum((2, 3)).mean(),
-        }  # fmt: skip
-        return loss, {name: float(value.detach()) for name, value in told.items()}
+        critic = value_loss(out.value[:, :-1], judged.stand / agent.value_unit, judged.seen)
+        beside, told = self.lessons(out, batch)
+        loss = policy_loss - cfg.entropy * entropy + cfg.value * critic + beside
+        moved = (judged.weight * (judged.log_pi - now)).sum((2, 3)).mean()
+        parts = {"policy_loss": policy_loss, "entropy": entropy, "value_loss": critic, "kl": moved}
+        return loss, told | {name: float(part.detach()) for name, part in parts.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -344,66 +299,9 @@ class Judged:
     """profit of the old policy per 1,000 rows, at the costs of the moment"""
 
 
-def settle_units(agent: Agent, reader: Reader) -> None:
-    """Give forecasts and values the units of the training tape, unless an earlier training did."""
-    if bool(agent.value_unit > 0):
-        return
-    mean, scale = reader.targets.mean(0), reader.targets.std(0)
-    agent.forecast_mean.copy_(mean)
-    agent.forecast_scale.copy_(torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
-    ret, buy, sell = reader.pay
-    agent.value_unit.fill_(max(float(np.mean(buy + sell)) / 2, float(ret.std()), 1e-3))
-
-
 def worth(stand: np.ndarray, pi: np.ndarray, buy: np.ndarray, sell: np.ndarray) -> np.ndarray:
     """(…, 3) value of each position from the value of standing at each afterwards: Σ π(a|p)·(stand[a] − cost(p→a))."""
     move = np.arange(3)[None, :] - np.arange(3)[:, None]
     cost = np.maximum(move, 0) * buy[..., None, None] + np.maximum(-move, 0) * sell[..., None, None]
     total: np.ndarray = (pi * (stand[..., None, :] - cost)).sum(-1)
     return total
-
-
-def _value_loss(value: Tensor, wanted: Tensor, seen: Tensor | None) -> Tensor:
-    """What positions share is mostly the market's noise and counts little; what sets them apart counts fully."""
-    if seen is not None:
-        return (functional.smooth_l1_loss(value, wanted, reduction="none") * seen).sum() / seen.sum()
-    shared, wanted_shared = value.mean(-1, keepdim=True), wanted.mean(-1, keepdim=True)
-    apart = functional.smooth_l1_loss(value - shared, wanted - wanted_shared)
-    return apart + 0.1 * functional.smooth_l1_loss(shared, wanted_shared)
-
-
-def incoherence_of(agent: Agent, out: Output, *, margin: float = 0.3, stride: int = 8) -> Tensor:
-    """How far do(outlook = a rosier answer) falls short of `margin` more log-odds of long over short.
-
-    Computed by intervention on every `stride`-th row; it teaches the heads, not the choice of words.
-    """
-    step = agent.order.index(OUTLOOK)
-    embedded = out.embedded[:, ::stride].detach()
-    y = out.latent[:, ::stride].detach()
-    leans = []
-    for answer in range(SIZES[OUTLOOK]):
-        said = embedded.clone()
-        said[:, :, step] = agent.meaning[step][answer]
-        policy, value, leave, _ = agent.judgement(said, y)
-        log_pi = decide_from(policy, value, leave, agent.cfg.value_tilt).clamp_min(1e-8).log()
-        leans.append((log_pi[..., 2] - log_pi[..., 0]).mean(-1))
-    return functional.relu(margin - torch.stack(leans, -1).diff(dim=-1)).mean()
-
-
-def rarity_of(words: Tensor) -> list[Tensor]:
-    """Weight of each answer of each question: rare ones count more, by the root of how rare they are."""
-    weights = []
-    for k, size in enumerate(SIZES):
-        share = torch.bincount(words[:, k], minlength=size).float() / len(words)
-        weights.append(share.clamp_min(1e-3).rsqrt())
-    return weights
-
-
-def _word_losses(out: Output, truth: Tensor, order: list[int], rarity: list[Tensor]) -> tuple[Tensor, Tensor]:
-    losses = {
-        k: functional.cross_entropy(out.word_logits[k].flatten(0, 1), truth[:, :, k].flatten(), rarity[k])
-        for k in order
-    }
-    readings = [loss for k, loss in losses.items() if k not in (OUTLOOK, RISK)]
-    zero = out.value.new_zeros(())
-    return (torch.stack(readings).mean() if readings else zero), (losses[OUTLOOK] + losses[RISK]) / 2

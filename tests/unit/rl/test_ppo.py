@@ -11,7 +11,7 @@ from decot.model.agent import Agent, ModelConfig
 from decot.model.checkpoint import weights_hash
 from decot.rl.ppo import PPOConfig, profit, train
 
-SMALL = {"batch": 8, "length": 64, "burn_in": 16}
+SMALL = {"batch": 8, "length": 64, "burn_in": 16, "words": 0.05, "coherence": 0.1}
 
 
 def small_agent(n_features: int = 8, seed: int = 0) -> Agent:
@@ -22,7 +22,7 @@ def small_agent(n_features: int = 8, seed: int = 0) -> Agent:
 def test_the_observation_is_repeated(world, advantage):
     """Told which way the next move goes, it goes there: at least 95 % of what hindsight earns."""
     train_world, test_world = world("repeat", 4_000, 1), world("repeat", 2_000, 2)
-    cfg = PPOConfig(env_steps=80_000, advantage=advantage, gamma=0.9, learning_rate=8e-3, **SMALL)
+    cfg = PPOConfig(env_steps=40_000, advantage=advantage, gamma=0.9, **SMALL)
     agent = train(small_agent(), *train_world, cfg).agent
     assert profit(agent, *test_world)[0] >= 0.95 * hindsight(test_world[1]).bound_bps
 
@@ -31,7 +31,7 @@ def test_the_observation_is_repeated(world, advantage):
 def test_an_oracle_column_is_used(world, advantage):
     """With the next return in sight it earns at least 80 % of the hindsight optimum after costs."""
     train_world, test_world = world("oracle", 6_000, 1), world("oracle", 3_000, 2)
-    cfg = PPOConfig(env_steps=150_000, advantage=advantage, gamma=0.9, learning_rate=8e-3, **SMALL)
+    cfg = PPOConfig(env_steps=100_000, advantage=advantage, gamma=0.9, **SMALL)
     agent = train(small_agent(), *train_world, cfg).agent
     assert profit(agent, *test_world)[0] >= 0.80 * hindsight(test_world[1]).bound_bps
 
@@ -39,7 +39,7 @@ def test_an_oracle_column_is_used(world, advantage):
 def test_noise_is_left_alone(world):
     """Where nothing can be known, validation keeps an agent that stays out or holds on: no loss beyond a few fees."""
     train_world, valid, test_world = (world("noise", 6_000, seed) for seed in (1, 2, 3))
-    cfg = PPOConfig(env_steps=60_000, eval_every=20, **SMALL)
+    cfg = PPOConfig(env_steps=40_000, eval_every=10, **SMALL)
     agent = train(small_agent(), *train_world, cfg, validation=valid).agent
     trades = profit(agent, *test_world)[1]
     assert trades <= 10

@@ -1,0 +1,267 @@
+"""How many env steps a second training takes, beside Stable-Baselines3 on 100×41 windows and RecurrentPPO; one thread.
+
+`python -m benchmarks.train --json [--skill SECONDS]`. Same trunk (Conv1d 41→32, LSTM 64), same planted market, 4 epochs and 16
+gradient steps per 2,048 env steps for everybody. Rates are per CPU-second. `--skill` also measures the time to 70 % of the
+Kalman profit; a peer that is not there after SECONDS is reported with the ratio it has at least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from decot.market.steps import Steps, walk_bps
+from decot.model.agent import Agent, ModelConfig
+from decot.model.lesson import Lesson
+from decot.rl.ppo import PPOConfig, train
+
+WINDOW, FEATURES, HALF_LIFE, COST = 100, 41, 200.0, 3.0
+TARGETS = {"sb3-ppo": 40.0, "recurrent-ppo": 5.0, "time-to-skill/sb3-ppo": 20.0}
+EQUAL = {"batch": 4, "length": 128, "epochs": 4, "eval_every": 10**9}
+"""512 rows an update, 4 gradient steps on them: 16 per 2,048, every row seen 4 times"""
+
+
+def planted(n: int, seed: int) -> tuple[Lesson, Steps]:
+    """A hidden AR(1) pushes the price and shows, under noise, in one of 41 columns."""
+    rng = np.random.default_rng(seed)
+    phi = 0.5 ** (1 / HALF_LIFE)
+    signal, shock = np.zeros(n), rng.normal(size=n) * np.sqrt(1 - phi**2)
+    for t in range(1, n):
+        signal[t] = phi * signal[t - 1] + shock[t]
+    ret = 0.12 * signal + rng.normal(size=n)
+    obs = np.column_stack(
+        [0.5 * signal + rng.normal(size=n), np.roll(ret, 1), rng.normal(size=(n, FEATURES - 2))]
+    )
+    path, rows = np.concatenate([[0.0], np.cumsum(ret)]), np.arange(n)
+    ten = path[np.minimum(rows + 10, n)] - path[rows]
+    five = path[np.minimum(rows + 5, n)] - path[rows]
+    targets = np.stack([five, ten, np.sign(ten), -np.abs(five), np.abs(ten)], 1).astype(np.float32)
+    words = np.zeros((n, 9), np.int8)
+    words[:, 7] = np.searchsorted(np.array([-1, -0.3, 0.3, 1]) * ten.std(), ten)
+    cost = np.full(n, COST)
+    steps = Steps(ret_bps=ret, cost_buy_bps=cost, cost_sell_bps=cost.copy(), n_tradable=n)
+    return Lesson(obs.astype(np.float32), words, targets), steps
+
+
+def kalman_bps(world: tuple[Lesson, Steps]) -> float:
+    """What the true-parameter filter with its best threshold earns."""
+    lesson, steps = world
+    phi, state, spread = 0.5 ** (1 / HALF_LIFE), 0.0, 1.0
+    guess = np.empty(len(lesson))
+    for t, seen in enumerate(lesson.obs[:, 0].astype(float)):
+        state, spread = phi * state, phi * phi * spread + 1 - phi**2
+        gain = spread * 0.5 / (0.25 * spread + 1)
+        state, spread = state + gain * (seen - 0.5 * state), spread * (1 - 0.5 * gain)
+        guess[t] = state
+    best = 0.0
+    for level in np.linspace(0, 1.5, 16):
+        wish = np.where(guess > level, 1, np.where(guess < -level, -1, 0))
+        last = np.maximum.accumulate(np.where(wish != 0, np.arange(len(wish)), -1))
+        best = max(best, float(walk_bps(steps, np.where(last >= 0, wish[last], 0)).sum()))
+    return best
+
+
+def trunk_for_peers() -> Any:
+    """The same convolution and LSTM as an SB3 features extractor over a window."""
+    from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+
+    class Trunk(BaseFeaturesExtractor):
+        def __init__(self, space: Any, features_dim: int = 64) -> None:
+            super().__init__(space, features_dim + 3)
+            self.conv = torch.nn.Conv1d(FEATURES, 32, 5)
+            self.lstm = torch.nn.LSTM(32, features_dim, batch_first=True)
+
+        def forward(self, seen: torch.Tensor) -> torch.Tensor:
+            x, held = seen[:, : WINDOW * FEATURES].view(-1, WINDOW, FEATURES), seen[:, WINDOW * FEATURES :]
+            z = torch.nn.functional.max_pool1d(torch.relu(self.conv(x.transpose(1, 2))), 2)
+            return torch.cat([self.lstm(z.transpose(1, 2))[0][:, -1], held], 1)
+
+    return Trunk
+
+
+def env_of(world: tuple[Lesson, Steps], n_envs: int, window: int, seed: int) -> Any:
+    """A vectorised market for SB3: rows by index, no Python per account."""
+    import gymnasium
+    from stable_baselines3.common.vec_env import VecEnv
+
+    lesson, steps = world
+    frames = np.lib.stride_tricks.sliding_window_view(lesson.obs, window, axis=0)
+
+    class Market(VecEnv):
+        def __init__(self) -> None:
+            box = gymnasium.spaces.Box(-np.inf, np.inf, (window * FEATURES + 3,), np.float32)
+            super().__init__(n_envs, box, gymnasium.spaces.Discrete(3))
+            self.rng = np.random.default_rng(seed)
+
+        def _see(self) -> np.ndarray:
+            rows = frames[self.at - window + 1].transpose(0, 2, 1).reshape(n_envs, -1)
+            return np.concatenate([rows, np.eye(3, dtype=np.float32)[self.held]], 1)
+
+        def reset(self) -> np.ndarray:
+            self.at = self.rng.integers(window, len(lesson) - 1_100, n_envs)
+            self.left = self.rng.integers(200, 1_000, n_envs)
+            self.held = np.ones(n_envs, np.int64)
+            return self._see()
+
+        def step_async(self, actions: np.ndarray) -> None:
+            self.actions = np.asarray(actions)
+
+        def step_wait(self) -> Any:
+            move = np.abs(self.actions - self.held)
+            reward = ((self.actions - 1) * steps.ret_bps[self.at] - COST * move).astype(np.float32)
+            self.held, self.at, self.left = self.actions.copy(), self.at + 1, self.left - 1
+            done = self.left <= 0
+            infos: list[dict[str, Any]] = [{} for _ in range(n_envs)]
+            if done.any():
+                last = self._see()
+                for i in np.flatnonzero(done):
+                    infos[i] = {"terminal_observation": last[i], "TimeLimit.truncated": True}
+                again = int(done.sum())
+                self.at[done] = self.rng.integers(window, len(lesson) - 1_100, again)
+                self.left[done], self.held[done] = 1_000, 1
+            return self._see(), reward, done, infos
+
+        def close(self) -> None: ...
+        def get_attr(self, name: str, indices: Any = None) -> list[Any]:
+            return [getattr(self, name, None)] * n_envs
+
+        def set_attr(self, name: str, value: Any, indices: Any = None) -> None: ...
+        def env_method(self, name: str, *args: Any, indices: Any = None, **more: Any) -> list[Any]:
+            return [None] * n_envs
+
+        def env_is_wrapped(self, wrapper: Any, indices: Any = None) -> list[bool]:
+            return [False] * n_envs
+
+    return Market()
+
+
+def cpu_rate(work: Callable[[], int]) -> float:
+    """Env steps per CPU-second of this process."""
+    start = time.process_time()
+    n = work()
+    return round(n / (time.process_time() - start), 1)
+
+
+def ours_rate(world: tuple[Lesson, Steps], n: int) -> float:
+    agent = Agent(ModelConfig(n_features=FEATURES, conv_filters=32, lstm_units=64), 0)
+    return cpu_rate(lambda: train(agent, *world, PPOConfig(env_steps=n, **EQUAL)).env_steps)
+
+
+def sb3_model(world: tuple[Lesson, Steps], kind: str) -> Any:
+    """Stable-Baselines3's PPO on windows, or sb3-contrib's RecurrentPPO on single rows."""
+    common = {
+        "n_steps": 2_048 // 16,
+        "batch_size": 512,
+        "n_epochs": 4,
+        "device": "cpu",
+        "seed": 0,
+        "gamma": 0.99,
+    }
+    if kind == "sb3-ppo":
+        from stable_baselines3 import PPO
+
+        kwargs = {"features_extractor_class": trunk_for_peers(), "net_arch": []}
+        return PPO("MlpPolicy", env_of(world, 16, WINDOW, 0), policy_kwargs=kwargs, **common)
+    from sb3_contrib import RecurrentPPO
+
+    kwargs = {"lstm_hidden_size": 64, "enable_critic_lstm": False, "shared_lstm": True, "net_arch": []}
+    return RecurrentPPO("MlpLstmPolicy", env_of(world, 16, 1, 0), policy_kwargs=kwargs, **common)
+
+
+def skill(world: tuple[Lesson, Steps], seconds: float) -> dict[str, float]:
+    """CPU-seconds to 70 % of the Kalman profit on another tape: ours, and SB3's PPO up to `seconds`."""
+    held_out = planted(20_000, 2)
+    bound = 0.7 * kalman_bps(held_out)
+    start, reached = time.process_time(), [float("nan")]
+
+    def look(line: dict[str, float]) -> bool:
+        if line["cost"] >= 1 and line["validation_bps"] >= bound:
+            reached[0] = time.process_time() - start
+        return not reached[0] > 0
+
+    agent = Agent(ModelConfig(n_features=FEATURES), 0)
+    train(agent, *world, PPOConfig(env_steps=1_000_000, anneal=0.2), validation=held_out, callback=look)
+    model, began, peer = sb3_model(world, "sb3-ppo"), time.process_time(), float("nan")
+    while time.process_time() - began < seconds and not peer > 0:
+        model.learn(8_192, reset_num_timesteps=False)
+        if sb3_profit(model, held_out) >= bound:
+            peer = time.process_time() - began
+    return {
+        "ours_s": round(reached[0], 1),
+        "sb3-ppo_s": round(peer, 1),
+        "waited_s": round(time.process_time() - began, 1),
+    }
+
+
+def sb3_profit(model: Any, world: tuple[Lesson, Steps], n: int = 3_000) -> float:
+    """Its greedy walk over the first rows, scaled to the tape's length."""
+    lesson, steps = world
+    held, total = 1, 0.0
+    for t in range(WINDOW, WINDOW + n):
+        seen = np.concatenate([lesson.obs[t - WINDOW + 1 : t + 1].ravel(), np.eye(3, dtype=np.float32)[held]])
+        action = int(model.predict(seen, deterministic=True)[0])
+        total += (action - 1) * steps.ret_bps[t] - COST * abs(action - held)
+        held = action
+    return total * len(lesson) / n
+
+
+def measure(n: int, seconds: float) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    world = planted(60_000, 1)
+    ours_rate(world, 4_096)
+    rounds: dict[str, list[float]] = {"ours": []}
+    modules = {"sb3-ppo": "stable_baselines3", "recurrent-ppo": "sb3_contrib"}
+    here = [name for name, module in modules.items() if importlib.util.find_spec(module)]
+    for _ in range(2):
+        rounds["ours"].append(ours_rate(world, 16 * n))
+        for name in here:
+            model = sb3_model(world, name)
+            rounds.setdefault(name, []).append(cpu_rate(lambda model=model: model.learn(n).num_timesteps))
+    rates = {name: float(np.median(found)) for name, found in rounds.items()}
+    ratios = {name: round(rates["ours"] / rates[name], 1) for name in here}
+    ours: dict[str, Any] = {"env_steps_per_cpu_s": rates["ours"]}
+    peers: dict[str, Any] = {name: {"env_steps_per_cpu_s": rates[name]} for name in here}
+    if seconds > 0 and "sb3-ppo" in here:
+        found = skill(world, seconds)
+        ours["skill_s"], peers["sb3-ppo"]["skill_s"] = found["ours_s"], found["sb3-ppo_s"]
+        peer = found["sb3-ppo_s"] if found["sb3-ppo_s"] > 0 else found["waited_s"]
+        peers["sb3-ppo"]["skill_reached"] = found["sb3-ppo_s"] > 0
+        ratios["time-to-skill/sb3-ppo"] = round(peer / found["ours_s"], 1)
+    return {
+        "name": "train",
+        "ours": ours,
+        "peers": json.loads(json.dumps(peers).replace("NaN", "null")),
+        "skipped": [f"{name}: {modules[name]} is not installed" for name in modules if name not in here],
+        "ratios": ratios,
+        "targets": TARGETS,
+        "met": all(ratios.get(name, 0.0) >= bound for name, bound in TARGETS.items()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--steps", type=int, default=4_096, help="env steps per round of each peer")
+    parser.add_argument(
+        "--skill", type=float, default=0.0, help="CPU-seconds to wait for a peer's skill; 0 skips it"
+    )
+    options = parser.parse_args()
+    found = measure(options.steps, options.skill)
+    for name, figure in {"ours": found["ours"], **found["peers"]}.items():
+        print(f"{name:16s} {figure['env_steps_per_cpu_s']:10,.0f} env steps per CPU-s", file=sys.stderr)
+    print(json.dumps(found) if options.json else found["ratios"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What is taught beside the policy: forecasts, values, words, and that a word moves the action as it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from decot.model.agent import Agent, Output, decide_from
+from decot.model.vocabulary import OUTLOOK, RISK, SIZES
+from decot.rl.batch import Reader, Stretches
+
+
+def forecast_loss(agent: Agent, out: Output, batch: Stretches) -> Tensor:
+    """Mean square of the five forecasts in the training tape's units, each target held within five of them."""
+    standard = (out.forecasts - agent.forecast_mean) / agent.forecast_scale
+    wanted = ((batch.targets - agent.forecast_mean) / agent.forecast_scale).clamp(-5, 5)
+    return functional.mse_loss(standard, wanted)
+
+
+def settle_units(agent: Agent, reader: Reader) -> None:
+    """Give forecasts and values the units of the training tape, unless an earlier training did."""
+    if bool(agent.value_unit > 0):
+        return
+    mean, scale = reader.targets.mean(0), reader.targets.std(0)
+    agent.forecast_mean.copy_(mean)
+    agent.forecast_scale.copy_(torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
+    ret, buy, sell = reader.pay
+    agent.value_unit.fill_(max(float(np.mean(buy + sell)) / 2, float(ret.std()), 1e-3))
+
+
+def value_loss(value: Tensor, wanted: Tensor, seen: Tensor | None) -> Tensor:
+    """What positions share is mostly the market's noise and counts little; what sets them apart counts fully."""
+    if seen is not None:
+        return (functional.smooth_l1_loss(value, wanted, reduction="none") * seen).sum() / seen.sum()
+    shared, wanted_shared = value.mean(-1, keepdim=True), wanted.mean(-1, keepdim=True)
+    apart = functional.smooth_l1_loss(value - shared, wanted - wanted_shared)
+    return apart + 0.1 * functional.smooth_l1_loss(shared, wanted_shared)
+
+
+def incoherence_of(agent: Agent, out: Output, *, margin: float = 0.3, stride: int = 8) -> Tensor:
+    """How far do(outlook = a rosier answer) falls short of `margin` more log-odds of long over short.
+
+    Computed by intervention on every `stride`-th row; it teaches the heads, not the choice of words.
+    """
+    step = agent.order.index(OUTLOOK)
+    embedded = out.embedded[:, ::stride].detach()
+    y = out.latent[:, ::stride].detach()
+    leans = []
+    for answer in range(SIZES[OUTLOOK]):
+        said = embedded.clone()
+        said[:, :, step] = agent.meaning[step][answer]
+        policy, value, leave, _ = agent.judgement(said, y)
+        log_pi = decide_from(policy, value, leave, agent.cfg.value_tilt).clamp_min(1e-8).log()
+        leans.append((log_pi[..., 2] - log_pi[..., 0]).mean(-1))
+    return functional.relu(margin - torch.stack(leans, -1).diff(dim=-1)).mean()
+
+
+def rarity_of(words: Tensor) -> list[Tensor]:
+    """Weight of each answer of each question: rare ones count more, by the root of how rare they are."""
+    weights = []
+    for k, size in enumerate(SIZES):
+        share = torch.bincount(words[:, k], minlength=size).float() / len(words)
+        weights.append(share.clamp_min(1e-3).rsqrt())
+    return weights
+
+
+def word_losses(out: Output, truth: Tensor, order: list[int], rarity: list[Tensor]) -> tuple[Tensor, Tensor]:
+    losses = {
+        k: functional.cross_entropy(out.word_logits[k].flatten(0, 1), truth[:, :, k].flatten(), rarity[k])
+        for k in order
+    }
+    readings = [loss for k, loss in losses.items() if k not in (OUTLOOK, RISK)]
+    zero = out.value.new_zeros(())
+    return (torch.stack(readings).mean() if readings else zero), (losses[OUTLOOK] + losses[RISK]) / 2
