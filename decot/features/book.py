@@ -163,7 +163,7 @@ def _cci(s: np.ndarray, n: int, size: int, x: np.ndarray, o: np.ndarray) -> None
 
 @njit
 def finish_windows(n: int, size: int, x: np.ndarray, o: np.ndarray) -> None:
-    """imb_*, vol_60, vol_300 from their windows."""
+    """imb_*, vol_60, vol_300, volume_z from their windows."""
     for i in range(size):
         o[at.O_DEPTH, i] = x[at.X_FIVE, i]
         o[at.O_DEPTH + 1, i] = x[at.X_TWENTY, i]
@@ -177,6 +177,7 @@ def finish_windows(n: int, size: int, x: np.ndarray, o: np.ndarray) -> None:
         o[at.O_DEPTH + 5, i] = x[at.Y_TWENTY, i] / per_5
         o[at.O_DEPTH + 6, i] = x[at.Y_TWENTY + 1, i] / per_30
         o[at.O_DEPTH + 7, i] = x[at.Y_TWENTY + 2, i] / per_120
+        o[at.O_VOLUME_Z, i] = x[at.Y_VOLUME_Z, i]
         mean = x[at.Y_RET_60, i] / min(k, 60)
         o[at.O_SIGNED + 3, i] = np.sqrt(max(x[at.Y_RET_SQ_60, i] / min(k, 60) - mean * mean, 0.0))
         mean = x[at.Y_RET_300, i] / min(k, 300)

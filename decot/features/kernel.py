@@ -161,7 +161,7 @@ def _events(s: np.ndarray, p: np.ndarray, n: int, size: int, x: np.ndarray, o: n
             if sigma > 0:
                 z = min(max((volume - mean) / sigma, -10.0), 10.0)
         o[at.O_EVENTS, i] = spike
-        o[at.O_VOLUME_Z, i] = z
+        x[at.Y_VOLUME_Z, i] = z
 
         breakout = 0.0
         if n + i >= 20:
@@ -219,7 +219,7 @@ def _tile(
     _slide(s, n, size, x, whole)
     ten(s, n, size, x, o, at.O_TEN)
     _events(s, p, n, size, x, o)
-    patterns(s, n, size, b[at.OPEN, start:], x, o[at.O_FLOW :], o[at.O_EVENTS + 5])
+    patterns(s, n, size, b[at.OPEN, start:], x, o)
     if whole:
         flow(s, p, n, b, start, size, x, o)
         finish_windows(n, size, x, o)
@@ -247,7 +247,6 @@ def _compiled(stamp: int) -> Any:
         if stamp < 0:  # never: it only puts the stamp into the key of numba's cache
             return
         rows = ms.shape[0]
-        o = np.empty((N_OUT, min(TILE, rows) + 8))
         x = np.empty((at.N_WORK, min(TILE, rows) + 8))
         whole = columns.shape[0] > len(BASE_OUT)
         start = 0
@@ -258,10 +257,8 @@ def _compiled(stamp: int) -> Any:
             size = 1
             while size < most and ms[start + size] - ms[start + size - 1] <= p[at.P_GAP_MS]:
                 size += 1
+            o = columns[:, first + start : first + start + size]
             _tile(s, p, ms, bars, start, size, x, o, whole)
-            for k in range(columns.shape[0]):
-                for i in range(size):
-                    columns[k, first + start + i] = o[k, i]
             start += size
 
     return run
@@ -279,7 +276,6 @@ def _compiled_ten(stamp: int) -> Any:
         if stamp < 0:
             return
         x = np.empty((3, TILE + 8))
-        o = np.empty((10, TILE + 8))
         n = int(s[at.COUNT])
         for start in range(0, close.shape[0], TILE):
             size = min(TILE, close.shape[0] - start)
@@ -287,10 +283,7 @@ def _compiled_ten(stamp: int) -> Any:
                 x[at.X_HIGH, i] = high[start + i]
                 x[at.X_LOW, i] = low[start + i]
                 x[at.X_CLOSE, i] = close[start + i]
-            ten(s, n + start, size, x, o, 0)
-            for k in range(10):
-                for i in range(size):
-                    columns[k, start + i] = o[k, i]
+            ten(s, n + start, size, x, columns[:, start : start + size], 0)
         s[at.COUNT] = n + close.shape[0]
 
     return ten_columns

@@ -131,7 +131,8 @@ def _take(cells: int) -> int:
     Y_OFI_10,
     Y_FIVE,
 ) = range(34)
-Y_TWENTY, Y_SIGNED, Y_UNUSED, N_WORK = Y_FIVE + 3, Y_FIVE + 6, Y_FIVE + 9, Y_FIVE + 10
+Y_TWENTY, Y_SIGNED, Y_UNUSED, Y_VOLUME_Z, Z_CANDLES = (Y_FIVE + k for k in (3, 6, 9, 10, 11))
+N_WORK: Final = Z_CANDLES + 7
 
 _U = Y_UNUSED
 _BASE_SUMS = (

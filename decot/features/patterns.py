@@ -37,16 +37,15 @@ PATTERNS: tuple[tuple[str, int], ...] = (
 
 
 @njit
-def patterns(
-    s: np.ndarray, n: int, size: int, op: np.ndarray, x: np.ndarray, q: np.ndarray, out: np.ndarray
-) -> None:
-    """Number of the candlestick pattern that each bar completes (see `PATTERNS`); the longest wins. 0 before bar 13.
+def patterns(s: np.ndarray, n: int, size: int, op: np.ndarray, x: np.ndarray, o: np.ndarray) -> None:
+    """The pattern that each bar completes into o[O_EVENTS + 5]; 0 before bar 13.
 
     Args:
-        op: (size,) opening prices.
-        x: the work table with bodies, spans and their windows filled.
-        q: (≥ 7, ≥ size + 2) scratch for the bars and the two before them.
+        op: (≥ size,) opening prices.
+        x: the work table with bodies, spans and their windows filled; its last rows get the bars and the two before them.
+        o: output, by column.
     """
+    q = x[at.Z_CANDLES :]
     for k in range(7):
         q[k, 0] = s[at.CANDLES + 2 * k]
         q[k, 1] = s[at.CANDLES + 2 * k + 1]
@@ -62,7 +61,7 @@ def patterns(
         s[at.CANDLES + 2 * k] = q[k, size]
         s[at.CANDLES + 2 * k + 1] = q[k, size + 1]
     for i in range(size):
-        out[i] = _pattern(q, i) if n + i >= 13 else 0.0
+        o[at.O_EVENTS + 5, i] = _pattern(q, i) if n + i >= 13 else 0.0
 
 
 @njit
