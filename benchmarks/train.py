@@ -1,8 +1,8 @@
 """How many env steps a second training takes, beside Stable-Baselines3 on 100×41 windows and RecurrentPPO; one thread.
 
-`python -m benchmarks.train --json [--skill SECONDS]`. Same trunk (Conv1d 41→32, LSTM 64), same planted market, 4 epochs and 16
-gradient steps per 2,048 env steps for everybody. Rates are per CPU-second. `--skill` also measures the time to 70 % of the
-Kalman profit; a peer that is not there after SECONDS is reported with the ratio it has at least.
+`python -m benchmarks.train --json [--skill SECONDS]`. Same trunk (Conv1d 41→32, LSTM 64), same planted market; 4 epochs
+and 16 gradient steps per 2,048 env steps for everybody. Rates are per CPU-second. `--skill` also measures the time to 70 %
+of the Kalman profit; a peer that is not there after SECONDS is reported with the ratio it has at least.
 """
 
 from __future__ import annotations
