@@ -206,3 +206,23 @@ def test_the_working_directory_may_move(tmp_path, whole):
     shutil.move(tmp_path / "a", tmp_path / "b")
     result = run(tmp_path / "b")
     assert told(result) == told(whole)
+
+
+@pytest.mark.parametrize("damage", ["{", '{"search": "another"}', "older"])
+def test_a_checkpoint_that_cannot_be_used_is_passed_over(tmp_path, whole, damage):
+    """Torn, foreign or of an older version: the search is rebuilt from the ledger and ends the same."""
+    run(tmp_path, replace(CFG, generations=2))
+    path = next((tmp_path / "work").glob("*/generation.json"))
+    if damage == "older":
+        found = json.loads(path.read_text())
+        del found["individuals"][0]["trials"][0]["point"]
+        damage = json.dumps(found)
+    path.write_text(damage)
+    assert told(run(tmp_path)) == told(whole)
+
+
+def test_every_gene_is_a_choice_of_the_identity():
+    """Any setting that decides what a trial is makes another search; how long and where it runs does not."""
+    assert replace(CFG, generations=9, storage="sqlite://").identity == CFG.identity
+    for change in ({"seed": 8}, {"trials": 4}, {"subject": "other"}, {"inherit": False}, {"elites": 0}):
+        assert replace(CFG, **change).identity != CFG.identity
