@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from decot.gate.bootstrap import stationary_bootstrap_lower
-from decot.gate.calibrate import CalibrationConfig, free_rules, knock
 from decot.gate.calibration import clopper_pearson
 from decot.gate.config import GateConfig
+from decot.gate.knock import CalibrationConfig, free_rules, knock
 from decot.gate.nulls import KINDS, edge_per_beta, make_market
 from decot.gate.overfit import pbo_cscv
 from decot.gate.verdict import Verdict

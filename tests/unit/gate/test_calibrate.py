@@ -9,17 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from decot.gate.calibrate import (
-    CalibrationConfig,
-    false_promotions,
-    families,
-    free_rules,
-    knock,
-    main,
-    power_curve,
-)
+from decot.gate.calibrate import calibrate, false_promotions, families, main, power_curve
 from decot.gate.calibration import bounds_digest, clopper_pearson, power_picture, stored, told
 from decot.gate.config import GateConfig
+from decot.gate.knock import Bench, CalibrationConfig, free_rules, knock
 from decot.gate.nulls import KINDS, make_market
 
 SMALL = CalibrationConfig(
@@ -36,6 +29,11 @@ SMALL = CalibrationConfig(
 )
 
 
+def here(jobs):
+    """Jobs one after the other, in this process."""
+    return map(Bench(SMALL, GateConfig(), None).run, jobs)
+
+
 @pytest.mark.parametrize(("hits", "n"), [(0, 200), (4, 200), (3, 17), (17, 17)])
 def test_clopper_pearson_is_exact(hits, n):
     """The bounds are the Beta quantiles of the textbook; nothing seen in 200 is at most 1.49 %."""
@@ -47,7 +45,7 @@ def test_clopper_pearson_is_exact(hits, n):
 
 def test_luck_is_not_promoted():
     """Of 18 whole searches on markets of six kinds without an edge none is promoted."""
-    found = false_promotions(SMALL, GateConfig())
+    found = false_promotions(SMALL, here)
     assert found["markets"] == 18
     assert found["promoted"] == 0, found
     assert set(found["by_kind"]) == set(KINDS)
@@ -67,7 +65,7 @@ def test_a_naive_gate_would_promote_luck():
 
 def test_skill_passes_and_little_skill_does_not():
     """A gate nobody can pass is broken too: 6 bps a trade are found in nearly every market, half a bp hardly ever."""
-    found = power_curve(SMALL, GateConfig())
+    found = power_curve(SMALL, here)
     weak, strong = found["curve"]
     assert found["at_declared_edge"] == strong["power"] >= 5 / 6, found
     assert weak["power"] <= 1 / 6, found
@@ -75,9 +73,16 @@ def test_skill_passes_and_little_skill_does_not():
 
 def test_attempts_do_not_add_up():
     """Several searches in a row on the same market without an edge, the other day always the same: still refused."""
-    found = families(SMALL, GateConfig())
+    found = families(SMALL, here)
     assert found["promoted"] == 0
     assert found["attempts"] == 3
+
+
+@pytest.mark.slow
+def test_workers_do_not_change_a_figure():
+    """One process or two: the very same result."""
+    tiny = replace(SMALL, markets_per_kind=1, families=1, attempts=2, planted_markets=1)
+    assert calibrate(tiny) == calibrate(tiny, workers=2)
 
 
 def test_the_store_is_of_these_bounds(tmp_path, capsys):
