@@ -1,7 +1,8 @@
 """The gate on trial: whole searches on markets with a known answer, through the very judge that promotes agents.
 
 How often is luck promoted (per market, and over ten attempts), and how small an edge is still found? Tried where luck
-is cheapest, on venues without fees. Run `python -m decot.gate.calibrate`; the result is kept beside this file and printed on every card.
+is cheapest, on venues without fees. Run `python -m decot.gate.calibrate`; the result is kept beside this file and
+printed on every card.
 """
 
 from __future__ import annotations
