@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from decot.context.mcp_readings import McpConfig, Reading, context_columns
-from decot.context.regimes import fit, posteriors, regime_inputs
+from decot.context.regimes import RegimeConfig, fit, posteriors, regime_inputs
 from decot.context.text import Encoded, Projector, aggregate
 from decot.features.causality import check
 from schemas.columns import CONTEXT, REGIME, TEXT
@@ -29,7 +29,7 @@ def world():
 def test_no_enrichment_column_knows_the_future():
     """Regimes, news and outside context: prefix and noise leave every earlier bit as it was."""
     rng, bars, news, encoded = world()
-    model = fit(regime_inputs(bars["close"].to_numpy()[:1_500]))
+    model = fit(regime_inputs(bars["close"].to_numpy()[:1_500]), RegimeConfig(restarts=2, finalists=1))
     projector = Projector.fit(encoded.embedding)
     readings = [
         Reading(int(t), tuple(rng.normal(size=4)), True) for t in rng.integers(START, START + SECOND * N, 25)
@@ -48,7 +48,7 @@ def test_no_enrichment_column_knows_the_future():
         )
 
     assert set(build(bars).columns) == {"timestamp", *REGIME, *TEXT, *CONTEXT}
-    assert check(build, bars, [*REGIME, *TEXT, *CONTEXT], 8, rng, targets=()) == []
+    assert check(build, bars, [*REGIME, *TEXT, *CONTEXT], 6, rng, targets=()) == []
 
 
 def test_a_smoother_would_be_caught():
@@ -56,7 +56,7 @@ def test_a_smoother_would_be_caught():
     from hmmlearn.hmm import GaussianHMM
 
     rng, bars, _, _ = world()
-    model = fit(regime_inputs(bars["close"].to_numpy()[:1_500]))
+    model = fit(regime_inputs(bars["close"].to_numpy()[:1_500]), RegimeConfig(restarts=2, finalists=1))
     smoother = GaussianHMM(model.n_states, covariance_type="full")
     smoother.startprob_, smoother.transmat_ = model.start, model.move
     smoother.means_, smoother.covars_ = model.means[:, 0], model.covars[:, 0]

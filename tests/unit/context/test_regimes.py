@@ -18,6 +18,7 @@ from decot.errors import CheckpointRefused, DataFault
 
 PLAIN = RegimeConfig(thin=1)
 """for rows that are independent given the state, as planted ones are"""
+QUICK = RegimeConfig(restarts=3, finalists=1, max_iter=40)
 TRUE_MOVE = np.array([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01], [0.01, 0.01, 0.98]])
 TRUE_MEANS = np.array([[0.0, -1.5], [0.3, 0.0], [-0.2, 1.5]])
 TRUE_SPREAD = np.array([[0.3, 0.5], [0.8, 0.5], [1.6, 0.5]])
@@ -141,7 +142,7 @@ def estimated(x: np.ndarray, states: np.ndarray) -> RegimeModel:
 
 def test_labels_are_the_same_for_every_seed():
     """Twenty seeds, one labelling."""
-    x, _ = planted(1_500, 5)
+    x, _ = planted(1_200, 5)
     labels = {posteriors(fit(x, RegimeConfig(thin=1, seed=s)), x).argmax(1).tobytes() for s in range(20)}
     assert len(labels) == 1
 
@@ -167,8 +168,11 @@ def test_json_keeps_every_bit_and_tells_of_edits():
 def test_bic_finds_the_number_of_states():
     """Of 2, 3 and 4 states the planted 3 are chosen, by BIC and by held-out likelihood."""
     x, _ = planted(2_500, 9)
-    assert fit(x, RegimeConfig(states=(2, 3, 4), thin=1)).n_states == 3
-    assert fit(x, RegimeConfig(states=(2, 3), choose_by="heldout", thin=1)).n_states == 3
+    assert fit(x, RegimeConfig(states=(2, 3, 4), thin=1, restarts=6, finalists=2)).n_states == 3
+    assert (
+        fit(x, RegimeConfig(states=(2, 3), choose_by="heldout", thin=1, restarts=6, finalists=2)).n_states
+        == 3
+    )
 
 
 def test_a_row_that_is_not_finite_is_named():
@@ -192,14 +196,14 @@ def test_flat_prices_still_fit():
     """A tape that hardly moves gives finite posteriors, not NaN."""
     rng = np.random.default_rng(11)
     mid = 100 + 0.1 * (rng.random(3_000) < 0.01).cumsum()
-    model = fit(regime_inputs(mid))
+    model = fit(regime_inputs(mid), QUICK)
     assert np.isfinite(posteriors(model, regime_inputs(mid))).all()
 
 
 def test_thinned_transitions_are_those_of_one_bar():
     """Fitted on every tenth row, a chain says how long a state lasts in bars, not in tenths."""
     x, _ = planted(20_000, 15)
-    move = fit(x, RegimeConfig(thin=10)).move
+    move = fit(x, RegimeConfig(thin=10, restarts=4, finalists=1)).move
     np.testing.assert_allclose(move, TRUE_MOVE, atol=0.008)
     assert (move > 0).all()
 
@@ -226,7 +230,7 @@ def test_the_recorded_tape_filters_as_hmmlearn_does(tapes):
     book = pl.read_parquet(tapes / "standx-btcusd" / "bbo_2026-01-06.parquet").gather_every(4)[:8_000]
     mid = ((book["bid"] + book["ask"]) / 2).to_numpy()
     x = regime_inputs(mid)
-    model = fit(x[:5_000])
+    model = fit(x[:5_000], QUICK)
     ours, oracle = posteriors(model, x), as_hmmlearn(model)
     for t in [*range(40), *range(100, 8_000, 613)]:
         np.testing.assert_allclose(ours[t, :3], oracle.predict_proba(x[: t + 1])[-1], atol=1e-9)
@@ -250,7 +254,7 @@ def test_nights_and_silence_are_no_evidence():
     live = RegimeInputs()
     one = [live.step(m, timestamp_ms=int(t), stale_ms=s) for m, t, s in zip(mid, times, stale, strict=True)]
     assert np.array_equal(np.stack(one), x, equal_nan=True)
-    model = fit(x)
+    model = fit(x, QUICK)
     assert model.fitted["rows"] == 1_801
     assert np.isfinite(posteriors(model, x)).all()
 
