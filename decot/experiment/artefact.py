@@ -15,8 +15,9 @@ from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
 from decot.experiment.enrich import Context
 from decot.experiment.school import School, schema_hash
-from decot.model.agent import Agent, ModelConfig
+from decot.model.agent import FORESEEING, Agent, ModelConfig
 from decot.model.checkpoint import save
+from decot.model.vocabulary import FORECASTS, NAMES
 from decot.rl.ppo import PPOConfig
 from schemas.ref import Ref
 
@@ -34,10 +35,19 @@ def architecture(experiment: Experiment, genome: Genome, n_features: int) -> Mod
         pool=genome.pool,
         lstm_units=genome.lstm_units,
         dropout=genome.dropout,
-        questions=genome.questions,
+        questions=conclusions_last(genome.questions),
         word_width=genome.word_width,
         **asdict(experiment.net),
     )
+
+
+def conclusions_last(questions: tuple[str, ...]) -> tuple[str, ...]:
+    """The readings in the genome's order, then outlook and risk: what follows from readings is asked after them.
+
+    With an outlook first, do(outlook) also rewrites the readings after it, and the action no longer follows the word.
+    """
+    readings = tuple(name for name in questions if name not in FORESEEING)
+    return readings + tuple(name for name in questions if name in FORESEEING and name != "outlook") + ("outlook",)
 
 
 def lessons_plan(experiment: Experiment, genome: Genome, params: Params, budget: float) -> PPOConfig:
@@ -97,8 +107,6 @@ def silence(agent: Agent, name: str) -> None:
     Raises:
         ConfigError: there is no such head.
     """
-    from decot.model.vocabulary import FORECASTS, NAMES
-
     with torch.no_grad():
         if name in SILENCED:
             for parameter in getattr(agent, name).parameters():
