@@ -125,7 +125,7 @@ class Lake:
             if days is not None:
                 scan = scan.filter(pl.col("_day").is_in(list(days)))
             return scan.sort(_INNER).drop(_INNER).collect()
-        except (DeltaError, pl.exceptions.PolarsError, OSError) as broken:
+        except (DeltaError, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as broken:
             raise LakeBroken(
                 f"{name} version {table.version()} cannot be read: {broken}; restore its files, or read an older version"
             ) from broken

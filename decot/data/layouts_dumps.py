@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,7 @@ _HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "klines": ("open_time", "open", "high", "low", "close", "volume", "close_time"),
 }
 """what the columns of each kind mean, by position; dumps agree on the order, not on the names"""
+_OFFSET: Final = r"(Z|[+-]\d{2}:?\d{2})\s*$"
 _MICROSECONDS_FROM: Final = 10**14
 """a time at or above this is in µs; in ms it would lie beyond the year 5000"""
 
@@ -109,6 +111,7 @@ def _text(file: Path) -> pl.DataFrame:
     except pl.exceptions.NoDataError as broken:
         raise TapeRefused(file.name, "the file is empty", reading.FETCH_AGAIN) from broken
     except (
+        zlib.error,
         pl.exceptions.PolarsError,
         OSError,
         ValueError,
@@ -175,16 +178,15 @@ def _candles(path: Path, symbol: str | None) -> RawTape:
         )
     market = symbol or file.stem
     if "symbol" in frame.columns:
-        markets = sorted(set(frame["symbol"].drop_nulls().to_list()))
+        markets = sorted(set(frame["symbol"].cast(pl.String).drop_nulls().to_list()))
+        if not markets:
+            raise TapeRefused(file.name, "the file holds no rows", reading.FETCH_AGAIN, column="symbol")
         wanted = (symbol or "BTCUSDT").upper().replace("/", "").replace("-", "")
         market = wanted if wanted in markets or symbol else markets[0]
         frame = frame.filter(pl.col("symbol") == market)
         if frame.is_empty():
             raise TapeRefused(file.name, f"no market {symbol!r}", f"choose one of: {', '.join(markets)}")
-    begins = frame[start]
-    if begins.dtype.is_temporal():
-        begins = begins.dt.epoch("ms")
-    begins = reading.typed(begins, _I, file.name)
+    begins = _epoch_ms(frame[start], file.name)
     values = [
         reading.typed(frame[name], _F, file.name) for name in ("open", "high", "low", "close", "volume")
     ]
@@ -201,6 +203,19 @@ def _candles(path: Path, symbol: str | None) -> RawTape:
         "side_known": False,
     }
     return replace(assemble(market, "candles", *empty, meta), candles=candles)
+
+
+def _epoch_ms(column: pl.Series, file: str) -> pl.Series:
+    """A time column as milliseconds: numbers as they are, dates and ISO 8601 text (UTC where unsaid) converted."""
+    if column.dtype == pl.String and column.str.contains(r"^\s*\d{4}-\d{2}-\d{2}").any():
+        offset = column.str.extract(_OFFSET)
+        moved = offset.str.contains("[1-9]").fill_null(False)
+        reading.refuse_where(moved, column, file, "not in UTC", "convert the times to UTC")
+        zoned = column.str.replace(_OFFSET, "")
+        column = reading.typed(zoned, pl.Datetime("ms"), file)
+    if column.dtype.is_temporal():
+        column = column.dt.epoch("ms")
+    return reading.typed(column, _I, file)
 
 
 def _is_candles(file: Path) -> bool:

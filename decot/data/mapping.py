@@ -67,8 +67,9 @@ def open_mapped(folder: Path, mapping: Mapping[str, Any] | None = None) -> RawTa
 
 def _table(folder: Path, mapping: Mapping[str, Any], kind: str, unit: float) -> pl.DataFrame:
     words = mapping[kind]
-    if not isinstance(words, dict) or not {"file", "columns"} <= words.keys():
-        raise TapeRefused(FILE, f"{kind} has no file or no columns", "give both", column=kind)
+    whole = isinstance(words, dict) and isinstance(words.get("file"), str)
+    if not whole or not isinstance(words.get("columns"), dict):
+        raise TapeRefused(FILE, f"{kind} has no file or no columns by name", "give both", column=kind)
     needs = {
         "trades": ("ts", "price", "quantity"),
         "book": ("ts", "bid", "ask"),
@@ -85,13 +86,18 @@ def _table(folder: Path, mapping: Mapping[str, Any], kind: str, unit: float) -> 
         for ours, theirs in named.items()
     }
     frame = reading.load(file, types).rename({theirs: ours for ours, theirs in named.items()})
-    frame = frame.with_columns(ts_us=(pl.col("ts") * unit).round().cast(pl.Int64))
+    frame = frame.with_columns(_micro(frame["ts"], unit, file.name).alias("ts_us"))
     return {"trades": _trades, "book": _book, "candles": _candles}[kind](frame, words, file.name, unit)
 
 
+def _micro(column: pl.Series, unit: float, file: str) -> pl.Series:
+    """A time in the mapping's unit as whole microseconds."""
+    return reading.typed((column * unit).round(), pl.Int64(), file)
+
+
 def _received(frame: pl.DataFrame, file: str, unit: float) -> pl.DataFrame:
-    recv = (pl.col("recv") * unit).round().cast(pl.Int64) if "recv" in frame.columns else pl.col("ts_us")
-    frame = frame.with_columns(recv_us=recv)
+    recv = _micro(frame["recv"], unit, file) if "recv" in frame.columns else frame["ts_us"]
+    frame = frame.with_columns(recv.alias("recv_us"))
     for clock in ("ts_us", "recv_us"):
         reading.demand_time(frame, clock, file)
     return frame

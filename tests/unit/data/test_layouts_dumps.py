@@ -105,3 +105,26 @@ def test_a_file_of_many_symbols_is_a_market_each(tmp_path):
     assert bars["stale_ms"].to_list() == [0.0, 0.0, 60_000.0, 0.0]
     with pytest.raises(TapeRefused, match="choose one of: A, B"):
         open_tape(tmp_path, symbol="C")
+
+
+def test_candles_with_dates_as_text_are_the_same(tmp_path):
+    """ISO 8601 in UTC is read; another time zone is refused by row; a damaged archive and an empty table too."""
+    file = tmp_path / "ohlcv_1m.csv"
+    head = "ts,open,high,low,close,volume\n"
+    file.write_text(head + "2025-05-04T15:37:00.000+0000,1,2,1,2,5\n2025-05-04T15:38:00Z,1,2,1,2,5\n")
+    assert open_tape(tmp_path).candles["timestamp"].to_list() == [1_746_373_080_000, 1_746_373_140_000]
+    file.write_text(head + "2025-05-04 15:37:00,1,2,1,2,5\n2025-05-04T17:38:00+02:00,1,2,1,2,5\n")
+    with pytest.raises(TapeRefused, match=r"column ts, row 1: not in UTC"):
+        open_tape(tmp_path)
+    file.write_text("symbol," + head)
+    with pytest.raises(TapeRefused, match="no rows"):
+        open_tape(tmp_path)
+    torn = tmp_path / "z" / "BTCUSDT-trades-2024-01-01.zip"
+    torn.parent.mkdir()
+    with zipfile.ZipFile(torn, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("BTCUSDT-trades-2024-01-01.csv", SPOT * 50)
+    data = bytearray(torn.read_bytes())
+    data[60:90] = b"\xff" * 30
+    torn.write_bytes(bytes(data))
+    with pytest.raises(TapeRefused, match="cannot be read as CSV"):
+        open_tape(torn)

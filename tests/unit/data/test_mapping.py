@@ -61,6 +61,7 @@ def test_headlines_come_along_and_another_symbol_is_refused(folder):
         ({"colour": 1}, "unknown words"),
         ({"time_unit": "weeks"}, "unknown time_unit"),
         ({"trades": {"file": "t.csv"}}, "no file or no columns"),
+        ({"trades": {"file": 5, "columns": {"ts": "time"}}}, "no file or no columns"),
         ({"trades": {"file": "t.csv", "columns": {"ts": "time"}}}, "which column is price"),
         ({"trades": {**MAPPING["trades"], "buy": "x"}}, "neither 'x' nor 's'"),
         ({"book": {"file": "nowhere.csv", "columns": {"ts": "a", "bid": "b", "ask": "c"}}}, "no such file"),
