@@ -20,7 +20,7 @@ from decot import clock
 from decot.data.download_pages import Book, Candles, NumberedTrades, Pages, TimedTrades
 from decot.data.record_client import BINANCE_FAMILY, Gate, open_client
 from decot.data.record_commit import merge_into
-from decot.data.record_store import Segments, slug, write_whole
+from decot.data.record_store import Segments, slug, write_text, write_whole
 from decot.errors import ConfigError, VenueUnavailable
 from schemas.ref import Ref
 
@@ -210,12 +210,8 @@ async def _plan(config: DownloadConfig, client: Any, gate: Gate) -> int:
         until = int(await gate.patiently(client.fetch_time, "asking the venue's time")) if has_time else None
     until = until if until is not None else clock.now_us() // 1000
     text = json.dumps({**asked, "until_ms": until})
-    write_whole(path, lambda aside: _write(aside, text))
+    write_whole(path, lambda aside: write_text(aside, text))
     return until
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _seconds(reached_ms: int, since_ms: int, until_ms: int) -> tuple[int, int]:

@@ -37,7 +37,7 @@ class Backfill:
         recent = await self._recent(1)
         if recent:
             station.ids.next_id = recent[-1].id + 1
-            station.is_anchored = True
+            station.anchor(recent[-1].id + 1)
 
     async def round(self, heartbeat_s: float) -> None:
         """One turn: look for a loss if there is reason to, fill what is due."""
@@ -125,7 +125,7 @@ class Backfill:
         oldest = await self._page(0, PAGE)
         if oldest and oldest[0].id < begin:
             station.ids.holes.insert(0, Hole(oldest[0].id, begin - 1, clock.stopwatch(), "start"))
-        station.is_anchored = True
+        station.anchor(min(begin, oldest[0].id) if oldest else begin)
 
     # ---- asking --------------------------------------------------------------------------------------
 

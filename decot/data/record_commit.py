@@ -13,7 +13,7 @@ import polars as pl
 from decot.data.doors import admit
 from decot.data.lake import Lake
 from decot.data.record_station import Station
-from decot.data.record_store import slug, write_whole
+from decot.data.record_store import slug, write_text, write_whole
 from decot.data.tape import HEADLINES, RawTape, empty
 from decot.data.tapes import write_tape
 from schemas.ref import Ref
@@ -132,7 +132,7 @@ def commit(station: Station, lake: Path | None, folder: Path, venue: str, meta: 
         tape,
     )
     text = json.dumps({"symbol": station.symbol, "days": covered.to_dicts()}, indent=1)
-    write_whole(tape / "coverage.json", lambda path: _write(path, text + "\n"))
+    write_whole(tape / "coverage.json", lambda path: write_text(path, text))
     return Kept(trades, book, gaps, covered, tuple(refs), tape)
 
 
@@ -144,11 +144,9 @@ def prune(station: Station, before_us: int) -> int:
             if pl.read_parquet(file, columns=["recv_us"])["recv_us"].max() < before_us:  # type: ignore[operator]
                 file.unlink()
                 removed += 1
+    if removed and station.is_numbered and station.trades.files():
+        station.anchor(int(pl.read_parquet(station.trades.files()[0])["trade_id"].min()))  # type: ignore[arg-type]
     return removed
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def merge_into(

@@ -6,6 +6,7 @@ the answer came, because before that nobody here knew it.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -17,7 +18,7 @@ import polars as pl
 from decot import clock
 from decot.data.record_decode import Change, Quote, Refused, Trade
 from decot.data.record_ids import Hole, Ids
-from decot.data.record_store import Segments, slug
+from decot.data.record_store import Segments, slug, write_text, write_whole
 from decot.data.tape import BOOK, TRADES
 
 GAPS: Final[dict[str, pl.DataType]] = {
@@ -64,6 +65,7 @@ class Station:
         self.address: dict[str, str] = {}
         """which socket each stream comes from"""
         self.is_anchored = False
+        self._anchor = folder / "anchors" / f"{slug(symbol)}.json"
         self.first_id: int | None = None
         """lowest id of this run"""
         self.venue_us = 0
@@ -76,18 +78,27 @@ class Station:
     def _resume(self) -> None:
         """Take up where an earlier recording ended, holes included."""
         held = self.trades.read()["trade_id"] if self.trades.files() else pl.Series([], dtype=pl.Int64)
+        begin = json.loads(self._anchor.read_text(encoding="utf-8")) if self._anchor.is_file() else None
         if held.is_empty():
+            self.ids.next_id, self.is_anchored = begin, begin is not None
             return
         self.counts["resumed"] = len(held)
         if not self.is_numbered:
             self._known.update((str(number), None) for number in held.tail(REMEMBERED))
             return
         ordered = held.unique().sort()
+        if begin is not None and begin < ordered[0]:
+            ordered = pl.concat([pl.Series([begin - 1]), ordered])
         steps = ordered.diff().fill_null(1)
         now = clock.stopwatch()
         self.ids.next_id = int(ordered[-1]) + 1
         for row in (steps > 1).arg_true():
             self.ids.holes.append(Hole(int(ordered[row - 1]) + 1, int(ordered[row]) - 1, now, "down"))
+        self.is_anchored = True
+
+    def anchor(self, begin: int) -> None:
+        """All trades from id `begin` on belong to this recording, whatever happens; kept on disk."""
+        write_whole(self._anchor, lambda path: write_text(path, json.dumps(begin)))
         self.is_anchored = True
 
     # ---- taking in -----------------------------------------------------------------------------------

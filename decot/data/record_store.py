@@ -42,6 +42,11 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
     return path
 
 
+def write_text(path: Path, text: str) -> None:
+    """For `write_whole`: a text and its last newline."""
+    path.write_text(text + "\n", encoding="utf-8")
+
+
 class Segments:
     """One growing table of one symbol, kept as a row of whole files."""
 

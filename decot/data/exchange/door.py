@@ -133,11 +133,12 @@ class Door:
         ws = web.WebSocketResponse(compress=False)
         await ws.prepare(request)
         try:
-            async for message in ws:
-                if message.type is WSMsgType.TEXT and not await self._call(ws, message.data):
-                    if request.transport is not None:
-                        request.transport.abort()
-                    break
+            with suppress(ConnectionError):
+                async for message in ws:
+                    if message.type is WSMsgType.TEXT and not await self._call(ws, message.data):
+                        if request.transport is not None:
+                            request.transport.abort()
+                        break
         finally:
             self.users.discard(ws)
         return ws

@@ -65,9 +65,10 @@ class Streams:
         self.sockets.append(socket)
         self._join(socket, {name for name in named.split("/") if "@" in name})
         try:
-            async for message in ws:
-                if message.type is WSMsgType.TEXT:
-                    await self._answer(socket, message.data)
+            with suppress(ConnectionError):
+                async for message in ws:
+                    if message.type is WSMsgType.TEXT:
+                        await self._answer(socket, message.data)
         finally:
             self._leave(socket, set(socket.streams))
             self.sockets.remove(socket)
