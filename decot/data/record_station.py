@@ -128,9 +128,10 @@ class Station:
 
     def _place(self, trade: Trade, *, asked: bool) -> str:
         if self.is_numbered:
-            self.first_id = trade.id if self.first_id is None else min(self.first_id, trade.id)
             before = self.ids.duplicates, self.ids.late
             how = self.ids.take(trade.id, clock.stopwatch())
+            if how in ("new", "late"):  # one dropped before the anchor is known must be asked for again
+                self.first_id = trade.id if self.first_id is None else min(self.first_id, trade.id)
             if asked:  # answers overlap by nature; only repeated frames count as duplicates
                 self.ids.duplicates, self.ids.late = before
             return how
