@@ -12,7 +12,8 @@ Parity after warm-up is ≤ 1e-9 of the price and tested. Where we differ:
 Row fills: rsi_14 50 before bar 14 · ema_9, ema_21, sma_50, bands: over the bars so far · macd 0 before bar 25 ·
 macd_signal: mean of macd since bar 25, until bar 33 · atr_14: mean true range so far (bar 0: high − low) ·
 adx 0 before bar 27.
-Every smoothing is x·(1 − a) + new·a with a = 1/k while it is seeded (a running mean) and a constant afterwards.
+Every smoothing is x + (new − x)·a with a = 1/k while it is seeded (a running mean) and a constant afterwards; for what
+decays to 0 it is written x·(1 − a) + new·a, for prices as it stands, so that a price that stands still is its own mean.
 """
 
 from __future__ import annotations
@@ -46,21 +47,18 @@ def ten(s: np.ndarray, n: int, size: int, x: np.ndarray, o: np.ndarray, row: int
         _smooth(s, n, size, x, o, row)
         _bands(s, n, size, x, o, row)
         for i in range(size):
-            o[row + SMA50, i] *= 1 / 50
+            o[row + SMA50, i] /= 50.0
     else:
         _smooth_early(s, n, size, x, o, row)
         _bands_early(s, n, size, x, o, row)
         for i in range(size):
-            o[row + SMA50, i] *= 1 / min(n + i + 1, 50)
+            o[row + SMA50, i] /= min(n + i + 1, 50)
 
 
 def _smoothing(early: bool) -> Any:
     @njit
     def smooth(s: np.ndarray, n: int, size: int, x: np.ndarray, o: np.ndarray, row: int) -> None:
-        """RSI, MACD, EMAs, ATR and ADX in one pass; the state lives in registers meanwhile.
-
-        Every smoothing is x·keep + new·a, so that a bar waits for the one before it as briefly as can be.
-        """
+        """RSI, MACD, EMAs, ATR and ADX in one pass; the state lives in registers meanwhile."""
         last_high = s[at.LAST_HIGH]
         last_low = s[at.LAST_LOW]
         last = s[at.LAST_CLOSE]
@@ -106,10 +104,10 @@ def _smoothing(early: bool) -> Any:
             move = c - last
             up = up * (1 - a_14) + max(move, TINY) * a_14
             down = down * (1 - a_14) + max(-move, TINY) * a_14
-            ema_9 = ema_9 * (1 - a_9) + c * a_9
-            ema_21 = ema_21 * (1 - a_21) + c * a_21
-            fast = fast * (1 - a_12) + c * a_12
-            slow = slow * (1 - a_26) + c * a_26
+            ema_9 += (c - ema_9) * a_9
+            ema_21 += (c - ema_21) * a_21
+            fast += (c - fast) * a_12
+            slow += (c - slow) * a_26
             macd = fast - slow
             if early and k < 25:
                 macd = 0.0
