@@ -35,7 +35,7 @@ from decot.evolve.trial import Evaluation, Params
 WORLD = Surrogate()
 N_QUESTIONS = len(WORLD.bounds.questions)
 N_COORDINATES = len(NUMBERS) + 1 + 2 * N_QUESTIONS + len(WORLD.params)
-OURS = SearchConfig(population=16, trials=3, rungs=(1 / 9, 1.0), eta=4, subject="benchmark")
+OURS = SearchConfig(population=12, trials=3, rungs=(1 / 9, 1 / 3, 1.0), across=False, subject="benchmark")
 TARGET = 2.0
 
 Curve = list[tuple[float, float]]
