@@ -44,7 +44,7 @@ def learn_context(order: Order, landed: Landed) -> ContextRef:
     experiment, place = Experiment.of(order), Place(order.home)
     with progress("enrich"):
         news = core.news_of(place, landed.raw)
-        context = core.learn(experiment, place, place.get(landed.base), news)
+        context = core.learn(experiment, place, place.get(landed.bars), news)
     return ContextRef(context.name, context.regime_summary(), context.text_summary())
 
 

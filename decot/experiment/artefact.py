@@ -47,7 +47,11 @@ def conclusions_last(questions: tuple[str, ...]) -> tuple[str, ...]:
     With an outlook first, do(outlook) also rewrites the readings after it, and the action no longer follows the word.
     """
     readings = tuple(name for name in questions if name not in FORESEEING)
-    return readings + tuple(name for name in questions if name in FORESEEING and name != "outlook") + ("outlook",)
+    return (
+        readings
+        + tuple(name for name in questions if name in FORESEEING and name != "outlook")
+        + ("outlook",)
+    )
 
 
 def lessons_plan(experiment: Experiment, genome: Genome, params: Params, budget: float) -> PPOConfig:

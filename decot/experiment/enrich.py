@@ -15,7 +15,7 @@ import polars as pl
 
 from decot.context.aggregate import Projector, aggregate
 from decot.context.regime_model import RegimeModel
-from decot.context.regimes import fit, posteriors, regime_inputs
+from decot.context.regimes import RegimeConfig, fit, posteriors, regime_inputs
 from decot.context.text import TextEncoder
 from decot.context.text_config import Encoded, TextConfig
 from decot.context.tiny_text import build_tiny_cryptobert
@@ -57,14 +57,14 @@ class Context:
 
 
 def learn(
-    experiment: Experiment, place: Place, base: pl.DataFrame, headlines: pl.DataFrame | None
+    experiment: Experiment, place: Place, bars: pl.DataFrame, headlines: pl.DataFrame | None
 ) -> Context:
     """Fit what needs fitting on the training rows alone, and put it away under the hash of its contents."""
-    parts = split(base["timestamp"].to_numpy(), experiment.split, experiment.clock_ms)
-    taught = base[parts.train]
+    parts = split(bars["timestamp"].to_numpy(), experiment.split, experiment.clock_ms)
+    taught = bars[parts.train]
     say("enrich", 0, 4, "learning regimes")
     regimes_cfg = replace(experiment.regimes, seed=experiment.seed)
-    model = fit(regime_inputs(taught["close"].to_numpy(), regimes_cfg), regimes_cfg)
+    model = fit(inputs_of(taught, regimes_cfg), regimes_cfg)
     say("enrich", 1, 4, f"{model.n_states} regimes")
     projector, encoder = None, None
     if headlines is not None:
@@ -166,8 +166,7 @@ def surroundings(
     headlines: pl.DataFrame | None,
 ) -> dict[str, np.ndarray]:
     """Regime posteriors and, where there is news, its columns; (T,) each."""
-    x = regime_inputs(bars["close"].to_numpy(), experiment.regimes)
-    weights = posteriors(context.regimes, x)
+    weights = posteriors(context.regimes, inputs_of(bars, experiment.regimes))
     found: dict[str, np.ndarray] = {f"regime_{k}": weights[:, k] for k in range(weights.shape[1])}
     if headlines is None or context.projector is None:
         return found
@@ -175,6 +174,16 @@ def surroundings(
     encoded = _same_encoder(encoder, context).encode(headlines["text"].to_list())
     news = _read(headlines, encoded, bars, experiment.text, context.projector)
     return {**found, **news}
+
+
+def inputs_of(bars: pl.DataFrame, cfg: RegimeConfig) -> np.ndarray:
+    """What the regime filter sees of each bar; a night or a silent book is no evidence."""
+    return regime_inputs(
+        bars["close"].to_numpy(),
+        cfg,
+        timestamp_ms=bars["timestamp"].to_numpy(),
+        stale_ms=bars["stale_ms"].to_numpy(),
+    )
 
 
 def _same_encoder(encoder: TextEncoder, context: Context) -> TextEncoder:

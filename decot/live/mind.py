@@ -22,7 +22,7 @@ from schemas.columns import CONTEXT, TEXT
 News = Callable[[int], npt.NDArray[np.float64]]
 """timestamp → (20,) the text columns of that bar, from what was available by then"""
 
-CLOSE = BAR_INPUTS.index("close")
+CLOSE, STALE = BAR_INPUTS.index("close"), BAR_INPUTS.index("stale_ms")
 N_UNKNOWN = len(TEXT) + len(CONTEXT)
 
 
@@ -60,7 +60,9 @@ class Mind:
     def read(self, timestamp_ms: int, bar_row: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """(97,) the market columns of the features table for this bar, in the table's order."""
         kernel = self.stream.step(timestamp_ms, bar_row)
-        regimes = self.regimes.step(self.inputs.step(float(bar_row[CLOSE])))
+        close, stale_ms = float(bar_row[CLOSE]), float(bar_row[STALE])
+        seen = self.inputs.step(close, timestamp_ms=timestamp_ms, stale_ms=stale_ms)
+        regimes = self.regimes.step(seen)
         return np.concatenate([kernel, regimes, self.news(timestamp_ms), np.zeros(len(CONTEXT))])
 
     def decide(self, row: npt.NDArray[np.float64], position: int) -> Step:

@@ -27,8 +27,7 @@ def enriched(tmp_path_factory):
     experiment = Experiment(world=WORLD, text_stand_in=True)
     tape = make_world(WORLD)
     bars = pl.concat([build_bars(tape.day(day), 1_000) for day in tape.days()])
-    base = base_table(bars)
-    context = enrich.learn(experiment, place, base, tape.headlines)
+    context = enrich.learn(experiment, place, bars, tape.headlines)
 
     def widen(bars: pl.DataFrame, headlines: pl.DataFrame) -> pl.DataFrame:
         return enrich.widen(experiment, place, context, base_table(bars), bars, headlines)
@@ -98,7 +97,7 @@ def test_regimes_are_learnt_on_the_training_part_alone(enriched):
     factor = pl.Series(np.where(np.arange(bars.height) >= half, 1.5, 1.0))
     prices = ("open", "high", "low", "close", "price", "vwap", "bid_price", "ask_price")
     moved = bars.with_columns(pl.col(name) * factor for name in prices)
-    again = enrich.learn(experiment, place, base_table(moved), headlines)
+    again = enrich.learn(experiment, place, moved, headlines)
     assert again.regimes.digest == context.regimes.digest
 
 
