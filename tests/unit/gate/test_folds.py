@@ -13,7 +13,7 @@ from decot.errors import ConfigError
 from decot.gate.folds import blocks, combinatorial_folds, paths, purged_folds, walk_forward
 
 
-@given(st.integers(60, 200), st.integers(3, 6), st.integers(1, 2), st.integers(0, 8), st.integers(0, 8))
+@given(st.integers(120, 300), st.integers(3, 6), st.integers(1, 2), st.integers(0, 8), st.integers(0, 8))
 def test_no_reach(n, groups, tested, purge, embargo):
     """Training rows stay more than `purge` before and more than `purge + embargo` after any tested block."""
     for fold in combinatorial_folds(n, groups, tested, purge=purge, embargo=embargo):
