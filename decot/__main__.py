@@ -1,5 +1,5 @@
 """`python -m decot` is the command line."""
 
-from decot.cli import main
+from decot.cli.main import main
 
 main()

@@ -15,8 +15,9 @@ from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
 from decot.experiment.enrich import Context
 from decot.experiment.school import School, schema_hash
-from decot.model.agent import FORESEEING, Agent, ModelConfig
+from decot.model.agent import Agent
 from decot.model.checkpoint import save
+from decot.model.config import FORESEEING, ModelConfig
 from decot.model.vocabulary import FORECASTS, NAMES
 from decot.rl.ppo import PPOConfig
 from schemas.ref import Ref

@@ -62,7 +62,7 @@ def tell(
     picture = _regimes_drawn(known, frame)
     story = Story(
         run_id=run_id,
-        title=f"{experiment.name} on {order.source}",
+        title=f"{experiment.name} on {market_of(experiment, order)}",
         verdict=judged["verdict"],
         lead=_lead(judged),
         gate_html=judged["html"],
@@ -235,6 +235,11 @@ def _write_thoughts(acts: list[Act], path: Path) -> None:
         for one in act.thoughts
     ]  # fmt: skip
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def market_of(experiment: Experiment, order: Order) -> str:
+    """What was traded, in words."""
+    return order.source if order.tape else f"the embedded {experiment.world.kind} world"
 
 
 def command(order: Order) -> str:

@@ -8,7 +8,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from decot.cli import EXIT, app
+from decot.cli.flows import EXIT
+from decot.cli.main import app
 
 runner = CliRunner()
 
@@ -25,7 +26,7 @@ def test_help_loads_nothing_heavy():
     """`decot --help` must be quick: none of the engines is imported."""
     code = (
         "import sys; sys.argv=['decot','--help']\n"
-        "from decot.cli import main\n"
+        "from decot.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy={'torch','prefect','transformers','great_expectations','polars','numpy','wandb','ccxt'}\n"

@@ -1,0 +1,78 @@
+"""What every command shares: how it is asked, how it fails, how it shows. Knows no command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from decot.errors import DecotError
+
+FAILED, INTERRUPTED = 1, 130
+
+Profile = Annotated[str, typer.Option(help="packaged profile (demo, research, live) or a TOML file")]
+World = Annotated[str, typer.Option(help="embedded market: planted-edge, no-edge, regimes, crash")]
+TapePath = Annotated[str, typer.Option("--tape", help="recorded market: a file or folder of a known layout")]
+Symbol = Annotated[str, typer.Option(help="which symbol, when the tape holds several")]
+Seed = Annotated[int | None, typer.Option(help="root seed; the profile's if not given")]
+Home = Annotated[Path, typer.Option(envvar="DECOT_HOME", help="where everything a run leaves is kept")]
+AsJson = Annotated[bool, typer.Option("--json", help="the last line of stdout is one JSON object")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no progress on stderr")]
+
+HOME = Path(".decot")
+
+
+def start(word: str, quiet: bool, **order: Any) -> dict[str, Any]:
+    from decot.experiment.order import Order
+
+    check_names(order)
+    return guarded(lambda listener: registered(word)(Order(**order), listener), quiet)
+
+
+def check_names(order: dict[str, Any]) -> None:
+    if order.get("world") and order.get("tape"):
+        fail("a run has one source: give --world or --tape, not both", code=2)
+    if order.get("tape") and not Path(order["tape"]).exists():
+        fail(f"{order['tape']}: there is no such file or folder; check the path given to --tape", code=2)
+
+
+def registered(word: str) -> Callable[..., Any]:
+    for found in entry_points(group="decot.flows", name=word):
+        return found.load()
+    fail(f"no flow called {word} is installed; install the extra: pip install 'decot[demo]'")
+
+
+def guarded(work: Callable[[Any], Any], quiet: bool) -> Any:
+    from decot.report.progress import bars
+
+    try:
+        with bars(quiet=quiet) as listener:
+            return work(listener)
+    except KeyboardInterrupt:
+        fail("interrupted; nothing is lost: the same command continues where it can and says so", INTERRUPTED)
+    except DecotError as refused:
+        fail(f"{type(refused).__name__}: {refused}")
+    except ModuleNotFoundError as missing:
+        fail(f"{missing.name} is not installed; pip install 'decot[demo]'")
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def show(text: str) -> None:
+    typer.echo(text)
+    sys.stdout.flush()
+
+
+def listed(refs: list[dict[str, Any]]) -> str:
+    return "\n".join(
+        f"{ref['name']:<12} {ref['symbol']:<10} v{ref['version']:<4} {ref['rows']:>9} rows "
+        f"{ref['columns']:>4} columns  {ref['digest'][:16]}"
+        for ref in refs
+    )
