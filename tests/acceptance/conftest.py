@@ -18,7 +18,7 @@ text_stand_in = true
 
 [world]
 days = 2
-seconds_per_day = 5000
+seconds_per_day = 5400
 edge_bps_s = 0.4
 half_life_s = 30.0
 
