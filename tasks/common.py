@@ -21,6 +21,7 @@ from prefect.tasks import Task, exponential_backoff
 from decot import clock
 from decot.errors import Transient
 from decot.experiment.code import code_version
+from decot.experiment.config import Experiment
 from decot.report.progress import Step, current, listening
 
 _EVERY_S = 2.0
@@ -38,9 +39,11 @@ def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
 
 
 def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """The same inputs under the same code give the same key; tapes count by what is in them."""
+    """The same inputs under the same code give the same key; tapes and profiles count by what is in them."""
     plain = json.dumps(_plain(parameters), sort_keys=True, ensure_ascii=False)
-    said = f"{context.task.name}\n{code_version()}\n{plain}\n{_tape_digest(parameters)}"
+    said = (
+        f"{context.task.name}\n{code_version()}\n{plain}\n{_profile(parameters)}\n{_tape_digest(parameters)}"
+    )
     return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -52,6 +55,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
+
+
+def _profile(parameters: dict[str, Any]) -> str:
+    order = parameters.get("order")
+    return json.dumps(Experiment.of(order).to_dict(), sort_keys=True, default=str) if order else ""
 
 
 def _tape_digest(parameters: dict[str, Any]) -> str:

@@ -28,6 +28,15 @@ def test_a_tape_counts_by_what_is_in_it(tmp_path):
     assert key_of(Order(tape=str(file))) != before
 
 
+def test_a_profile_counts_by_what_is_in_it(tmp_path):
+    """The same profile file with another setting is another input."""
+    file = tmp_path / "mine.toml"
+    file.write_text("seed = 1")
+    before = key_of(Order(profile=str(file)))
+    file.write_text("seed = 2")
+    assert key_of(Order(profile=str(file))) != before
+
+
 def failed(error: Exception):
     def result():
         raise error
