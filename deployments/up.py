@@ -22,6 +22,7 @@ def up(home: Path, port: int = 4200) -> None:
     Raises:
         VenueUnavailable: the server did not answer in time; its log is named.
     """
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     prepare(home)
     home.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from flows.train import train
 from tasks.report import tell
 
 
-@flow(name="decot", flow_run_name="{order.profile} on {order.source}", persist_result=False)
+@flow(name="decot", flow_run_name="{order.title} on {order.source}", persist_result=False)
 def pipeline(order: Order) -> dict[str, Any]:
     """From raw data to a verdict, a paper session and a report."""
     landed = ingest(order)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
@@ -66,8 +67,9 @@ def _tape_digest(parameters: dict[str, Any]) -> str:
     order = parameters.get("order")
     if order is None or not order.tape:
         return ""
-    top = Path(order.tape)
+    top, news = Path(order.tape), Experiment.of(order).news.path
     files = sorted(top.rglob("*")) if top.is_dir() else [top]
+    files += [Path(news)] if news else []
     found = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
@@ -101,6 +103,8 @@ def progress(stage: str) -> Iterator[None]:
         nonlocal last
         if outer is not None:
             outer(step)
+        if artifact is not None and step.note:
+            get_run_logger().info("%s %d/%d  %s", step.stage, step.done, step.total, step.note)
         if artifact is None or not step.total:
             return
         if clock.stopwatch() - last >= _EVERY_S or step.done == step.total:

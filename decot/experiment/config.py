@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from decot.context.mcp_readings import McpServers
 from decot.context.regimes import RegimeConfig
 from decot.context.text_config import TextConfig
 from decot.data.worlds import WorldConfig
@@ -46,6 +47,25 @@ class SplitConfig:
     """seconds dropped before each boundary: longer than any feature looks back or any target looks ahead"""
     burn_in: int = 300
     """rows after each boundary that warm the network up and are not counted"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewsConfig:
+    """Headlines from outside, joined to a recorded market."""
+
+    path: str = ""
+    """CSV, Parquet, JSONL, RSS or Atom file; empty for what the tape itself brings"""
+    assumed_delay_s: float = 60.0
+    """from publication to our desk, where the file does not say when a headline was available"""
+    repeat_hours: float = 72.0
+    """the same words within this time are one headline"""
+    history_days: float = 7.0
+    """how far before the tape headlines are still taken in"""
+
+    def faults(self) -> list[str]:
+        """Everything wrong with these settings, for one ConfigError."""
+        wrong = min(self.assumed_delay_s, self.repeat_hours, self.history_days) < 0
+        return ["news.assumed_delay_s, repeat_hours and history_days must not be negative"] if wrong else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +117,14 @@ class Experiment:
     """bars by the local receive clock (`recv`) or by the exchange's (`event`)"""
     text_stand_in: bool = False
     """build a small three-label model on the spot instead of loading the configured weights"""
+    scaler: Literal["zscore", "robust"] = "zscore"
+    """observations by mean and standard deviation, or by median and quartiles; either from training rows alone"""
     world: WorldConfig = field(default_factory=WorldConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
     regimes: RegimeConfig = field(default_factory=RegimeConfig)
     text: TextConfig = field(default_factory=TextConfig)
+    news: NewsConfig = field(default_factory=NewsConfig)
+    mcp: McpServers = field(default_factory=McpServers)
     market: MarketConfig = field(default_factory=MarketConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     net: NetConfig = field(default_factory=NetConfig)
@@ -121,6 +145,10 @@ class Experiment:
         experiment = load_profile(order.profile, bool(order.tape))
         if order.seed is not None:
             experiment = replace(experiment, seed=order.seed)
+        if order.news:
+            experiment = replace(experiment, news=replace(experiment.news, path=order.news))
+        if experiment.news.path and not order.tape:
+            raise ConfigError(["news.path (--news) joins a recorded market; a world brings its own: give --tape"])
         world = replace(experiment.world, seed=experiment.seed)
         if order.world:
             world = replace(world, kind=order.world)

@@ -15,6 +15,7 @@ from decot.data.tape import RawTape
 from decot.data.tapes import open_tape
 from decot.data.worlds import make_world
 from decot.errors import TableRefused
+from decot.experiment import news
 from decot.experiment.config import Experiment
 from decot.experiment.order import Order
 from decot.experiment.place import Place
@@ -31,7 +32,7 @@ def fetch(experiment: Experiment, order: Order) -> RawTape:
     path, symbol = Path(order.tape), order.symbol or None
     tape = open_tape(path, symbol=symbol) if order.tape else make_world(experiment.world)
     say("ingest", 1, 4, f"{tape.book.height:,} book updates, {tape.trades.height:,} trades")
-    return tape
+    return news.join(experiment, tape)
 
 
 def raw_tables(tape: RawTape) -> dict[str, pl.DataFrame]:

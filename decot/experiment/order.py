@@ -17,6 +17,8 @@ class Order:
     """embedded market instead of the profile's: planted-edge, no-edge, regimes, crash"""
     tape: str = ""
     """recorded market instead of a world: a file or folder of a known layout"""
+    news: str = ""
+    """headlines to join a recorded market: a CSV, Parquet, JSONL, RSS or Atom file"""
     symbol: str = ""
     """which symbol of a tape that holds several"""
     seed: int | None = None
@@ -28,8 +30,13 @@ class Order:
 
     @property
     def source(self) -> str:
-        """What the data comes from, in a word or two."""
-        return Path(self.tape).name if self.tape else (self.world or "the profile's world")
+        """What the data comes from, in a few words."""
+        return Path(self.tape).name if self.tape else f"the {self.world or self.title} world"
+
+    @property
+    def title(self) -> str:
+        """The profile's name without its path."""
+        return Path(self.profile).stem
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

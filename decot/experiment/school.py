@@ -58,7 +58,7 @@ class School:
 def enrol(experiment: Experiment, features: pl.DataFrame) -> School:
     """Cut, scale and label a features table; scaler and word boundaries come from the training rows alone."""
     parts = split(features["timestamp"].to_numpy(), experiment.split, experiment.clock_ms)
-    scaler = Scaler.fit(observe(features[parts.train]))
+    scaler = Scaler.fit(observe(features[parts.train]), experiment.scaler)
     grounding = Grounding.fit(columns_of(features[parts.train]))
     return _enrolled(experiment, features, parts, scaler, grounding)
 
