@@ -17,6 +17,9 @@ FAILED, INTERRUPTED = 1, 130
 Profile = Annotated[str, typer.Option(help="packaged profile (demo, research, live) or a TOML file")]
 World = Annotated[str, typer.Option(help="embedded market: planted-edge, no-edge, regimes, crash")]
 TapePath = Annotated[str, typer.Option("--tape", help="recorded market: a file or folder of a known layout")]
+News = Annotated[
+    str, typer.Option(help="headlines to join the tape: a CSV, Parquet, JSONL, RSS or Atom file")
+]
 Symbol = Annotated[str, typer.Option(help="which symbol, when the tape holds several")]
 Seed = Annotated[int | None, typer.Option(help="root seed; the profile's if not given")]
 Home = Annotated[Path, typer.Option(envvar="DECOT_HOME", help="where everything a run leaves is kept")]
@@ -36,6 +39,10 @@ def start(word: str, quiet: bool, **order: Any) -> dict[str, Any]:
 def check_names(order: dict[str, Any]) -> None:
     if order.get("world") and order.get("tape"):
         fail("a run has one source: give --world or --tape, not both", code=2)
+    if order.get("news") and not order.get("tape"):
+        fail("--news joins a recorded market; give --tape too (a world brings its own headlines)", code=2)
+    if order.get("news") and not Path(order["news"]).is_file():
+        fail(f"{order['news']}: there is no such file; check the path given to --news", code=2)
     if order.get("tape") and not Path(order["tape"]).exists():
         fail(f"{order['tape']}: there is no such file or folder; check the path given to --tape", code=2)
 
@@ -52,12 +59,23 @@ def guarded(work: Callable[[Any], Any], quiet: bool) -> Any:
     try:
         with bars(quiet=quiet) as listener:
             return work(listener)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as stopped:
+        if not _is_interrupt(stopped):
+            raise
         fail("interrupted; nothing is lost: the same command continues where it can and says so", INTERRUPTED)
     except DecotError as refused:
         fail(f"{type(refused).__name__}: {refused}")
     except ModuleNotFoundError as missing:
         fail(f"{missing.name} is not installed; pip install 'decot[demo]'")
+
+
+def _is_interrupt(stopped: BaseException | None) -> bool:
+    """Ctrl-C inside compiled code arrives as a SystemError that was caused by it."""
+    while stopped is not None:
+        if isinstance(stopped, KeyboardInterrupt):
+            return True
+        stopped = stopped.__cause__ or stopped.__context__
+    return False
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:

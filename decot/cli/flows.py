@@ -11,6 +11,7 @@ from decot.cli.common import (
     HOME,
     AsJson,
     Home,
+    News,
     Profile,
     Quiet,
     Seed,
@@ -38,6 +39,7 @@ def run(
     profile: Profile = "demo",
     world: World = "",
     tape: TapePath = "",
+    news: News = "",
     symbol: Symbol = "",
     seed: Seed = None,
     home: Home = HOME,
@@ -57,6 +59,7 @@ def run(
         profile=profile,
         world=world,
         tape=tape,
+        news=news,
         symbol=symbol,
         seed=seed,
         home=str(home),
@@ -92,6 +95,7 @@ def enrich(
     profile: Profile = "demo",
     world: World = "",
     tape: TapePath = "",
+    news: News = "",
     symbol: Symbol = "",
     seed: Seed = None,
     home: Home = HOME,
@@ -100,9 +104,17 @@ def enrich(
 ) -> None:
     """Ingest, then regimes and news: the features table, every value knowable at its time."""
     outcome = start(
-        "enrich", quiet, profile=profile, world=world, tape=tape, symbol=symbol, seed=seed, home=str(home)
+        "enrich",
+        quiet,
+        profile=profile,
+        world=world,
+        tape=tape,
+        news=news,
+        symbol=symbol,
+        seed=seed,
+        home=str(home),
     )
-    show(json.dumps(outcome) if as_json else listed(outcome["tables"]))
+    show(json.dumps(outcome) if as_json else f"{listed(outcome['tables'])}\n\nregimes: {outcome['picture']}")
 
 
 @app.command(epilog="Example:  decot up   (then open http://127.0.0.1:4200)")

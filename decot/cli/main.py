@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from decot.cli import agents, data, flows
+from decot.cli import agents, data, feeds, flows
 
 app = typer.Typer(
     name="decot",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for part in (flows, data, agents):
+for part in (flows, feeds, data, agents):
     app.add_typer(part.app)
 
 

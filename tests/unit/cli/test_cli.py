@@ -69,3 +69,25 @@ def test_the_doctor_knows_who_cannot_trade():
     lines = {line.split()[1]: line.split()[0] for line in result.output.splitlines() if "BTC" in line}
     assert lines["binance-usdm"] == "no"
     assert lines["binance-spot"] == "yes"
+
+
+def test_ctrl_c_inside_compiled_code_is_still_ctrl_c():
+    """numba hands an interrupt on as a SystemError; the command ends with 130, any other SystemError is raised."""
+    from click.exceptions import Exit
+
+    from decot.cli.common import INTERRUPTED, guarded
+
+    def torn(listener):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as cause:
+            raise SystemError("returned a result with an exception set") from cause
+
+    def broken(listener):
+        raise SystemError("something else")
+
+    with pytest.raises(Exit) as ended:
+        guarded(torn, quiet=True)
+    assert ended.value.exit_code == INTERRUPTED
+    with pytest.raises(SystemError):
+        guarded(broken, quiet=True)
