@@ -119,12 +119,14 @@ async def record(
     *,
     prepare: Callable[[Any], Any] | None = None,
     progress: Progress | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> RecordReport:
     """Record until `stop` is set; everything taken in is then in the lake and in tape folders.
 
     Args:
         prepare: changes the ccxt client before its first use (point it at the loopback venue, set a proxy).
         progress: told every heartbeat.
+        ready: called once, when the markets are known and the streams are being opened.
     Raises:
         ConfigError: unknown exchange or symbol.
         VenueUnavailable: the venue could not be reached at the start.
@@ -132,19 +134,22 @@ async def record(
     from decot.data.record_session import Session
 
     session = Session(config, prepare, progress or (lambda *step: None))
-    return await session.run(stop)
+    return await session.run(stop, ready or (lambda: None))
 
 
 def record_blocking(config: RecordConfig, *, seconds: float | None = None, **hooks: Any) -> RecordReport:
-    """`record` until interrupted (Ctrl-C, SIGTERM) or `seconds` have passed; for the command line."""
+    """`record` until interrupted (Ctrl-C, SIGTERM) or for `seconds` of listening; for the command line."""
     import signal
 
     async def main() -> RecordReport:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, stop.set)
-        if seconds is not None:
-            loop.call_later(seconds, stop.set)
-        return await record(config, stop, **hooks)
+
+        def ready() -> None:
+            if seconds is not None:
+                loop.call_later(seconds, stop.set)
+
+        return await record(config, stop, ready=ready, **hooks)
 
     return asyncio.run(main())

@@ -55,13 +55,14 @@ class Session:
 
     # ---- from open to closed -------------------------------------------------------------------------
 
-    async def run(self, stop: asyncio.Event) -> RecordReport:
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> RecordReport:
         """Everything `record` promises."""
         began = clock.stopwatch()
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._open()
             tasks = [asyncio.create_task(work) for work in self._works()]
+            ready()
             stopped = asyncio.create_task(stop.wait())
             await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()

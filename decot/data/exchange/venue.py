@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -179,22 +180,24 @@ def run(
     until_done: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Serve until interrupted (or until the tape has ended); blocks. Returns the venue's last state."""
+    """Serve until Ctrl-C or SIGTERM (or until the tape has ended); blocks. Returns the venue's last state."""
 
     async def main() -> dict[str, Any]:
+        closing, loop = asyncio.Event(), asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, closing.set)
         async with serve(tape, **settings) as venue:
             if on_ready:
                 on_ready(venue)
-            try:
-                await (venue.done.wait() if until_done else asyncio.Event().wait())
-            except asyncio.CancelledError:
-                return venue.state()
+            waits = [asyncio.create_task(closing.wait())]
+            if until_done:
+                waits.append(asyncio.create_task(venue.done.wait()))
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
             return venue.state()
 
-    try:
-        return asyncio.run(main())
-    except KeyboardInterrupt:
-        return {}
+    return asyncio.run(main())
 
 
 def point(client: Any, port: int) -> Any:
