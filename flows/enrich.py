@@ -12,6 +12,7 @@ from tasks.ingest import Landed
 
 @flow(name="enrich", flow_run_name="read around {order.source}", persist_result=False)
 def enrich(order: Order, landed: Landed) -> Enriched:
-    """Learn regimes and read the news on the training part, then widen the table causally."""
+    """Learn regimes and read the news on the training part, hear who is outside, then widen the table causally."""
     context = todo.learn_context(order, landed)
-    return todo.widen(order, landed, context)
+    heard = todo.listen(order, landed)
+    return todo.widen(order, landed, context, heard.until_ms, heard.digest)

@@ -40,7 +40,9 @@ def run_enrich(order: Order, listener: Listener | None = None) -> dict[str, Any]
         landed = ingest(order)
         enriched = enrich(order, landed)
         tables = [ref.to_dict() for ref in (*landed.tables(), enriched.features)]
-        return {"tables": tables, "regimes": enriched.regimes, "text": enriched.text}
+        regimes = dict(enriched.regimes)
+        picture = regimes.pop("picture")
+        return {"tables": tables, "regimes": regimes, "text": enriched.text, "picture": picture}
 
 
 def _wake(order: Order) -> None:

@@ -9,7 +9,10 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from decot.experiment import enrich as core
+from decot.experiment import listen as outside
+from decot.experiment import refit
 from decot.experiment.config import Experiment
+from decot.experiment.listen import Heard
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from schemas.ref import Ref
@@ -23,7 +26,6 @@ class ContextRef:
 
     name: str
     """folder under `contexts/`, the hash of its contents"""
-    regimes: dict[str, Any]
     text: dict[str, Any]
 
 
@@ -44,18 +46,32 @@ def learn_context(order: Order, landed: Landed) -> ContextRef:
     experiment, place = Experiment.of(order), Place(order.home)
     with progress("enrich"):
         news = core.news_of(place, landed.raw)
-        context = core.learn(experiment, place, place.get(landed.bars), news)
-    return ContextRef(context.name, context.regime_summary(), context.text_summary())
+        context = core.learn(experiment, place, place.get(landed.bars), news, landed.symbol)
+    return ContextRef(context.name, context.text_summary(experiment, news))
+
+
+@task(name="listen", task_run_name="ask the MCP servers", retries=0)
+def listen(order: Order, landed: Landed) -> Heard:
+    """Every configured server is asked once, time-boxed, and what it said is kept with its time of arrival."""
+    experiment, place = Experiment.of(order), Place(order.home)
+    with progress("enrich"):
+        until_ms = int(place.get(landed.bars)["timestamp"][-1])
+        return outside.listen(experiment, place, until_ms)
 
 
 @task(name="widen", task_run_name="widen {landed.symbol}", **REMEMBERED)
-def widen(order: Order, landed: Landed, context: ContextRef) -> Enriched:
-    """The features table: 41 columns and the extension, every value knowable at its time."""
+def widen(order: Order, landed: Landed, context: ContextRef, until_ms: int, heard: str) -> Enriched:
+    """The features table: 41 columns and the extension, every value knowable at its time.
+
+    `heard` is the digest of what the MCP servers had said by `until_ms`: another one makes the table anew.
+    """
     experiment, place = Experiment.of(order), Place(order.home)
     with progress("enrich"):
         known = core.open_context(place, context.name)
         base, bars, news = place.get(landed.base), place.get(landed.bars), core.news_of(place, landed.raw)
-        frame = core.widen(experiment, place, known, base, bars, news)
+        said = outside.columns(experiment, place, bars["timestamp"].to_numpy(), until_ms)
+        frame = core.widen(experiment, place, known, base, bars, news, said)
         ref = place.put("features", frame, symbol=landed.symbol, sources=(landed.base, landed.bars))
-    create_markdown_artifact(core.regime_card(context.regimes, context.text), key="regimes")
-    return Enriched(landed.symbol, ref, context.name, context.regimes, context.text)
+        regimes = refit.told(place, context.name, known.regimes, frame, experiment.clock_ms)
+    create_markdown_artifact(refit.card(regimes, context.text), key="regimes")
+    return Enriched(landed.symbol, ref, context.name, regimes, context.text)

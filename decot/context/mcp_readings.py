@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ N_CONTEXT = 4
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpColumn:
     """One context column: which tool, asked what, and where in its answer the number is."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     column: int
     """0–3: the value becomes context_0 … context_3"""
@@ -40,6 +42,8 @@ class McpColumn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpConfig:
     """One server and what is asked of it; without columns the context is off."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     url: str = ""
     """streamable HTTP, e.g. http://127.0.0.1:8765/mcp"""
@@ -69,6 +73,21 @@ class McpConfig:
             found.append("mcp.columns: scale must not be 0 and low must be below high")
         if min(self.time_box_s, self.give_up_s, self.memory_s) <= 0:
             found.append("mcp: time_box_s, give_up_s and memory_s must be positive")
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpServers:
+    """Every configured server; together they fill the four context columns, each column from one server."""
+
+    servers: tuple[McpConfig, ...] = ()
+
+    def faults(self) -> list[str]:
+        """Everything wrong with all of them, for one ConfigError."""
+        found = [f"{fault} (server {i + 1})" for i, one in enumerate(self.servers) for fault in one.faults()]
+        numbers = [column.column for one in self.servers for column in one.columns]
+        if len(set(numbers)) != len(numbers):
+            found.append(f"mcp.servers: columns {numbers} must be different over all servers")
         return found
 
 
@@ -118,6 +137,19 @@ def context_columns(
     out[young] = values[last[young]]
     columns = {f"context_{k}": out[:, k].copy() for k in range(N_CONTEXT)}
     return {**columns, "context_known": young.astype(np.float64)}
+
+
+def merged_columns(
+    heard: Sequence[tuple[McpConfig, Sequence[Reading]]], bar_ts_ms: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The columns of several servers together; context_known is 1 where any of them is known."""
+    total = context_columns((), bar_ts_ms, McpConfig())
+    for cfg, readings in heard:
+        own = context_columns(readings, bar_ts_ms, cfg)
+        for column in cfg.columns:
+            total[f"context_{column.column}"] = own[f"context_{column.column}"]
+        total["context_known"] = np.maximum(total["context_known"], own["context_known"])
+    return total
 
 
 def write_reading(path: Path, reading: Reading) -> None:

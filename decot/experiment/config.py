@@ -148,7 +148,9 @@ class Experiment:
         if order.news:
             experiment = replace(experiment, news=replace(experiment.news, path=order.news))
         if experiment.news.path and not order.tape:
-            raise ConfigError(["news.path (--news) joins a recorded market; a world brings its own: give --tape"])
+            raise ConfigError(
+                ["news.path (--news) joins a recorded market; a world brings its own: give --tape"]
+            )
         world = replace(experiment.world, seed=experiment.seed)
         if order.world:
             world = replace(world, kind=order.world)

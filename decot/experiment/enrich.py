@@ -20,6 +20,7 @@ from decot.context.text import TextEncoder
 from decot.context.text_config import Encoded, TextConfig
 from decot.context.tiny_text import build_tiny_cryptobert
 from decot.errors import CheckpointRefused
+from decot.experiment import news, refit
 from decot.experiment.config import Experiment
 from decot.experiment.parts import split
 from decot.experiment.place import Place
@@ -42,24 +43,22 @@ class Context:
     is_stand_in: bool
     encoder_identity: str
 
-    def regime_summary(self) -> dict[str, Any]:
-        """States in order of volatility with how long they last, for people."""
+    def text_summary(self, experiment: Experiment, headlines: pl.DataFrame | None) -> dict[str, Any]:
+        """Which encoder read the news, whether it is a stand-in, and how much of the news it may have seen before."""
         return {
-            "states": self.regimes.n_states,
-            "volatility": [round(float(v), 4) for v in self.regimes.volatility()],
-            "dwell_bars": [round(float(v), 1) for v in self.regimes.dwell_bars()],
-            "digest": self.regimes.digest,
+            "model": self.text_model or "none (no news while this tape taught)",
+            "is_stand_in": self.is_stand_in,
+            **news.figures(experiment, headlines, self.is_stand_in),
         }
-
-    def text_summary(self) -> dict[str, Any]:
-        """Which encoder read the news, and whether it is a stand-in."""
-        return {"model": self.text_model or "none (no news on this tape)", "is_stand_in": self.is_stand_in}
 
 
 def learn(
-    experiment: Experiment, place: Place, bars: pl.DataFrame, headlines: pl.DataFrame | None
+    experiment: Experiment, place: Place, bars: pl.DataFrame, headlines: pl.DataFrame | None, symbol: str = ""
 ) -> Context:
-    """Fit what needs fitting on the training rows alone, and put it away under the hash of its contents."""
+    """Fit what needs fitting on the training rows alone, and put it away under the hash of its contents.
+
+    With a `symbol`, its states are compared with those of the context learnt for it before (see `refit`).
+    """
     parts = split(bars["timestamp"].to_numpy(), experiment.split, experiment.clock_ms)
     taught = bars[parts.train]
     say("enrich", 0, 4, "learning regimes")
@@ -67,11 +66,15 @@ def learn(
     model = fit(inputs_of(taught, regimes_cfg), regimes_cfg)
     say("enrich", 1, 4, f"{model.n_states} regimes")
     projector, encoder = None, None
-    if headlines is not None:
+    past = (
+        None
+        if headlines is None
+        else headlines.filter(pl.col("available_ms") <= int(taught["timestamp"][-1]))
+    )
+    if past is not None and past.height:
         encoder = open_encoder(experiment, place)
-        past = headlines.filter(pl.col("available_ms") <= int(taught["timestamp"][-1]))
         projector = Projector.fit(encoder.encode(past["text"].to_list()).embedding)
-        say("enrich", 2, 4, f"{headlines.height} headlines read by {_name(encoder)}")
+        say("enrich", 2, 4, f"{past.height} headlines read by {_name(encoder)}")
     body = {
         "regimes": json.loads(model.to_json()),
         "projector": json.loads(projector.to_json()) if projector else None,
@@ -85,6 +88,8 @@ def learn(
     draft = file.with_suffix(".part")
     draft.write_text(text)
     os.replace(draft, file)
+    if symbol:
+        refit.remember(place, symbol, name, model)
     return open_context(place, name)
 
 
@@ -148,10 +153,14 @@ def widen(
     base: pl.DataFrame,
     bars: pl.DataFrame,
     headlines: pl.DataFrame | None,
+    outside: Mapping[str, np.ndarray] | None = None,
 ) -> pl.DataFrame:
-    """The features table: what the kernel, the regime filter and the news say of each bar, as known at its end."""
+    """The features table: what the kernel, the regime filter and the news say of each bar, as known at its end.
+
+    `outside` holds the columns that came over MCP (`listen.columns`); without them they are masked.
+    """
     matrix = compute(bars, replace(experiment.features, clock_ms=experiment.clock_ms))
-    around = surroundings(experiment, place, context, bars, headlines)
+    around = {**surroundings(experiment, place, context, bars, headlines), **(outside or {})}
     say("enrich", 3, 4, f"{len(around)} columns around the market")
     wide = features_table(base, matrix, around)
     say("enrich", 4, 4, f"{wide.width} columns")
@@ -172,8 +181,7 @@ def surroundings(
         return found
     encoder = open_encoder(experiment, place)
     encoded = _same_encoder(encoder, context).encode(headlines["text"].to_list())
-    news = _read(headlines, encoded, bars, experiment.text, context.projector)
-    return {**found, **news}
+    return {**found, **_read(headlines, encoded, bars, experiment.text, context.projector)}
 
 
 def inputs_of(bars: pl.DataFrame, cfg: RegimeConfig) -> np.ndarray:
@@ -204,14 +212,3 @@ def _read(
 def news_of(place: Place, raw: Mapping[str, Ref]) -> pl.DataFrame | None:
     """The headlines that landed, if any did."""
     return place.get(raw["headlines"]) if "headlines" in raw else None
-
-
-def regime_card(regimes: Mapping[str, Any], text: Mapping[str, Any]) -> str:
-    """Regimes and news reader, in markdown."""
-    lines = ["## Around the market", "", "| regime | volatility | stays, bars |", "|-|-|-|"]
-    lines += [
-        f"| {k} | {vol} | {dwell} |"
-        for k, (vol, dwell) in enumerate(zip(regimes["volatility"], regimes["dwell_bars"]))
-    ]
-    stand_in = " (a stand-in built on the spot)" if text["is_stand_in"] else ""
-    return "\n".join([*lines, "", f"news read by: {text['model']}{stand_in}"])

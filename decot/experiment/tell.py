@@ -247,6 +247,7 @@ def command(order: Order) -> str:
     said = ["decot run", f"--profile {order.profile}"]
     said += [f"--world {order.world}"] if order.world else []
     said += [f"--tape {order.source}"] if order.tape else []
+    said += [f"--news {order.news}"] if order.news else []
     said += [f"--seed {order.seed}"] if order.seed is not None else []
     said += [f"--zero-head {order.zero_head}"] if order.zero_head else []
     return " ".join(said)

@@ -9,27 +9,38 @@ import numpy as np
 
 from decot.errors import ModelFault
 
+_IQR_OF_NORMAL = 1.349
 CLIP = 8.0
 """standard deviations beyond which a value says nothing more"""
 
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """Frozen mean and spread per column."""
+    """Frozen centre and spread per column."""
 
     mean: np.ndarray
     spread: np.ndarray
 
     @staticmethod
-    def fit(obs: np.ndarray) -> Scaler:
-        """Mean and population standard deviation of the rows given: training rows, without the warm-up.
+    def fit(obs: np.ndarray, kind: str = "zscore") -> Scaler:
+        """Centre and spread of the rows given: training rows, without the warm-up.
 
+        `zscore` takes mean and population standard deviation. `robust` takes median and interquartile range over
+        1.349 (the same size on a normal column), so that a few wild rows move neither; where the quartiles are equal,
+        as in a flag that is nearly always 0, it keeps mean and standard deviation.
         A column that never changes gets spread 1, so it becomes 0 and stays silent.
         """
+        if kind not in ("zscore", "robust"):
+            raise ModelFault(f"scaler: {kind!r} is no kind of scaler; use 'zscore' or 'robust'")
         if obs.ndim != 2 or len(obs) == 0:
             raise ModelFault(f"scaler: {obs.shape} is no (rows, columns) with rows; fit it on training rows")
         mean = obs.mean(0, dtype=np.float64)
         spread = obs.std(0, dtype=np.float64)
+        if kind == "robust":
+            low, middle, high = np.percentile(obs, [25, 50, 75], axis=0)
+            wide = (high - low) / _IQR_OF_NORMAL
+            told = wide > 1e-9 * np.maximum(np.abs(middle), 1e-3)
+            mean, spread = np.where(told, middle, mean), np.where(told, wide, spread)
         silent = ~(spread > 1e-9 * np.maximum(np.abs(mean), 1e-3))
         return Scaler(mean.astype(np.float32), np.where(silent, 1.0, spread).astype(np.float32))
 

@@ -1,0 +1,99 @@
+"""What configured MCP servers say, asked once a run and kept: a bar later sees what had arrived by its end.
+
+Knows servers and a folder of readings. Nobody waits longer than the longest time box; a silent server is masked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+
+from decot import clock
+from decot.context.mcp_readings import McpConfig, Reading, merged_columns, read_readings, write_reading
+from decot.experiment.config import Experiment
+from decot.experiment.place import Place
+from decot.report.progress import say
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the servers said up to a moment, by a digest that changes only when a usable reading does."""
+
+    until_ms: int
+    digest: str
+    servers: tuple[dict[str, Any], ...]
+    """per server: name, known, why (of the newest question), readings (usable, up to the moment)"""
+
+
+def listen(experiment: Experiment, place: Place, until_ms: int) -> Heard:
+    """Ask every server once, all at the same time, and write down what came; then say what is usable by `until_ms`."""
+    servers = [cfg for cfg in experiment.mcp.servers if cfg.columns]
+    if not servers:
+        return Heard(until_ms, "", ())
+    asked = ask(servers)
+    told = []
+    for cfg, reading in zip(servers, asked, strict=True):
+        write_reading(_file(place, cfg), reading)
+        if not reading.known:
+            say("enrich", 2, 4, f"context of {server_name(cfg)} masked: {reading.why}")
+        known = _readings(place, cfg, until_ms)
+        told.append(
+            {"name": server_name(cfg), "known": reading.known, "why": reading.why, "readings": len(known)}
+        )
+    text = json.dumps([[asdict(one) for one in _readings(place, cfg, until_ms)] for cfg in servers])
+    return Heard(until_ms, hashlib.sha256(text.encode()).hexdigest(), tuple(told))
+
+
+def ask(servers: Sequence[McpConfig]) -> list[Reading]:
+    """One reading per server, within the longest time box; hanging up happens behind our back.
+
+    The protocol's own client is brought in first: the box is the server's time, not ours.
+    """
+    if find_spec("mcp") is None:
+        now = clock.now_us() // 1_000
+        return [Reading(now, why="the client is not installed; pip install 'decot[mcp]'") for _ in servers]
+    import mcp  # noqa: F401  so that its seconds do not count against the server
+
+    from decot.context.mcp_client import McpFeed
+
+    feeds = [McpFeed(cfg) for cfg in servers]
+    with ThreadPoolExecutor(max_workers=len(feeds)) as pool:
+        readings = list(pool.map(McpFeed.read, feeds))
+    for feed in feeds:
+        Thread(target=feed.close, name="decot-mcp-hang-up").start()
+    return readings
+
+
+def columns(
+    experiment: Experiment, place: Place, timestamp_ms: np.ndarray, until_ms: int
+) -> dict[str, np.ndarray]:
+    """context_0 … context_3 and context_known of every bar, from the readings kept; empty without servers."""
+    servers = [cfg for cfg in experiment.mcp.servers if cfg.columns]
+    if not servers:
+        return {}
+    return merged_columns([(cfg, _readings(place, cfg, until_ms)) for cfg in servers], timestamp_ms)
+
+
+def server_name(cfg: McpConfig) -> str:
+    """The address, or the program's own name."""
+    return cfg.url or Path(cfg.command[0]).name
+
+
+def _file(place: Place, cfg: McpConfig) -> Path:
+    meaning = json.dumps([cfg.url, cfg.command, [asdict(column) for column in cfg.columns]], default=str)
+    return place.folder("mcp") / f"{hashlib.sha256(meaning.encode()).hexdigest()[:16]}.jsonl"
+
+
+def _readings(place: Place, cfg: McpConfig, until_ms: int) -> list[Reading]:
+    file = _file(place, cfg)
+    kept = read_readings(file) if file.is_file() else []
+    return [reading for reading in kept if reading.known and reading.available_ms <= until_ms]
