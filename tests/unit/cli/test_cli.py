@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from decot.cli.flows import EXIT
@@ -73,7 +74,6 @@ def test_the_doctor_knows_who_cannot_trade():
 
 def test_ctrl_c_inside_compiled_code_is_still_ctrl_c():
     """numba hands an interrupt on as a SystemError; the command ends with 130, any other SystemError is raised."""
-    from click.exceptions import Exit
 
     from decot.cli.common import INTERRUPTED, guarded
 
@@ -86,7 +86,7 @@ def test_ctrl_c_inside_compiled_code_is_still_ctrl_c():
     def broken(listener):
         raise SystemError("something else")
 
-    with pytest.raises(Exit) as ended:
+    with pytest.raises(typer.Exit) as ended:
         guarded(torn, quiet=True)
     assert ended.value.exit_code == INTERRUPTED
     with pytest.raises(SystemError):
