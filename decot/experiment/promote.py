@@ -187,7 +187,7 @@ def _leaks(experiment: Experiment, bars: pl.DataFrame) -> list[str]:
         matrix = compute(frame, cfg)
         return features_table(base_table(frame, cfg, matrix=matrix), matrix, {})
 
-    found = check_table(build, bars.head(_CAUSAL_BARS), cuts=3, seed=experiment.seed)
+    found = check_table(build, bars.head(_CAUSAL_BARS), cuts=8, seed=experiment.seed)
     return sorted({leak.column for leak in found})
 
 
