@@ -30,13 +30,7 @@ _EVERY_S = 2.0
 
 def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Only what may work later is tried again: a refusal tried twice is still a refusal."""
-    try:
-        state.result()
-    except Transient:
-        return True
-    except Exception:  # noqa: BLE001  whatever else it is, it is not worth a second try
-        return False
-    return False
+    return isinstance(state.result(raise_on_failure=False), Transient)
 
 
 def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
