@@ -36,7 +36,7 @@ def remember(place: Place, symbol: str, name: str, model: RegimeModel) -> dict[s
         return alignment_of(place, name)
     told = _compared(folder, before[-1], model) if before else None
     if told is not None:
-        _write(folder / name / "alignment.json", json.dumps(told))
+        _write(place.folder("contexts", name) / "alignment.json", json.dumps(told))
     with (folder / _HISTORY).open("a", encoding="utf-8") as lines:
         lines.write(json.dumps({"symbol": symbol, "name": name, "at": clock.now().isoformat()}) + "\n")
     return told
