@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from decot.context.mcp_readings import McpColumn, McpConfig, Reading, merged_columns
 from decot.data.bars import build_bars
 from decot.data.worlds import WorldConfig, make_world
 from decot.experiment import enrich
@@ -109,3 +110,25 @@ def test_an_absent_source_is_masked_not_invented(enriched):
     assert float(wide.select(pl.sum_horizontal(*TEXT, *CONTEXT).abs().sum()).item()) == 0
     total = wide.select(pl.sum_horizontal(*REGIME)).to_series()
     assert float((total - 1).abs().max()) < 1e-9
+
+
+def test_what_servers_said_counts_from_its_arrival(enriched):
+    """A reading changes no bar before it arrived, and no column but its own after."""
+    widen, bars, headlines, experiment, place, context = enriched
+    at = int(bars["timestamp"][5_000])
+    known = [Reading(at + 500, (0.4, 0.0, 0.0, 0.0), known=True)]
+    column = McpConfig(command=("x",), columns=(McpColumn(column=0, tool="fear"),))
+    said = merged_columns([(column, known)], bars["timestamp"].to_numpy())
+    heard = enrich.widen(experiment, place, context, base_table(bars), bars, headlines, said)
+    deaf = widen(bars, headlines)
+    assert heard[:5_001].equals(deaf[:5_001])
+    assert heard["context_0"][5_001] == 0.4
+    assert heard["context_known"][5_001] == 1.0
+    assert heard.drop("context_0", "context_known").equals(deaf.drop("context_0", "context_known"))
+
+
+def test_a_headline_with_another_publication_date_changes_nothing(enriched):
+    """Re-dated by its source, available when it was: every column is the same."""
+    widen, bars, headlines, *_ = enriched
+    redated = headlines.with_columns(pl.col("published_ms") - 86_400_000)
+    assert widen(bars, redated).equals(widen(bars, headlines))
