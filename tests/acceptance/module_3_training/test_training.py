@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,9 @@ from decot.evolve.ledger import Ledger
 def two_runs(tmp_path_factory, tiny_profile, run_decot):
     """The same command in two homes that know nothing of each other."""
     homes = [tmp_path_factory.mktemp("home") for _ in range(2)]
-    said = [
-        run_decot("run", "--profile", str(tiny_profile), "--home", str(home), "--json", "--quiet")
-        for home in homes
-    ]
+    words = ("run", "--profile", str(tiny_profile), "--json", "--quiet", "--home")
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda home: run_decot(*words, str(home)), homes))
     return homes, said
 
 

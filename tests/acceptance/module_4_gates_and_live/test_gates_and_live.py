@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,21 @@ from schemas.tables import BaseTable, faults
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory, run_decot):
-    """The demo, as `make demo` runs it."""
-    home = tmp_path_factory.mktemp("demo")
-    return home, run_decot("run", "--profile", "demo", "--home", str(home), "--json")
+def both(tmp_path_factory, run_decot):
+    """The demo as `make demo` runs it, and beside it the same market without its edge, in a home of its own."""
+    homes = [tmp_path_factory.mktemp(name) for name in ("demo", "no-edge")]
+    words = (["--profile", "demo"], ["--world", "no-edge"])
+    with ThreadPoolExecutor(2) as pool:
+        said = pool.map(
+            lambda n: run_decot("run", *words[n], "--home", str(homes[n]), "--json", "--quiet"), (0, 1)
+        )
+        return list(zip(homes, said))
+
+
+@pytest.fixture(scope="module")
+def demo(both):
+    """The demo's home and what it said."""
+    return both[0]
 
 
 def test_skill_is_promoted_on_the_planted_edge(demo):
@@ -111,13 +123,13 @@ def test_a_dead_head_is_refused_by_name(demo, run_decot):
     assert said.json["trade"] is None
 
 
-def test_a_market_without_an_edge_promotes_nobody(tmp_path, run_decot):
+def test_a_market_without_an_edge_promotes_nobody(both):
     """The same generator, its signal cut off from the price: whatever is bred there is not promoted."""
-    said = run_decot("run", "--world", "no-edge", "--home", str(tmp_path), "--json", "--quiet")
+    home, said = both[1]
     assert said.code in (3, 4), said.err[-2_000:]
     assert said.json["gate"]["verdict"] != "promoted"
     assert said.json["trade"] is None
-    assert Registry(tmp_path / "registry").entries() == []
+    assert Registry(home / "registry").entries() == []
 
 
 def test_an_uncertified_artefact_does_not_trade(demo, tmp_path, run_decot):
