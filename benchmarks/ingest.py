@@ -2,8 +2,8 @@
 
     python -m benchmarks.ingest --kills 100 --json
 
-A worker fetches a small made-up world, stages, refines and lands it; it is killed at a random moment and started again,
-until it gets through. After every kill the lake may hold fewer tables than it should, never other ones.
+A worker fetches a small made-up world, stages, refines and lands it; it is killed at a random moment of a random phase
+and started again; after every tenth kill it may get through. After each kill the lake may hold fewer tables, never others.
 """
 
 from __future__ import annotations
@@ -17,26 +17,38 @@ import shutil
 import signal
 import tempfile
 import time
+from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 
-def ingest(home: str, days: int) -> None:
-    """What the tasks do, without their scheduler."""
+PHASES = ("fetch", "stage raw", "refine", "stage refined", "land")
+
+
+def ingest(home: str, days: int, began: Any) -> None:
+    """What the tasks do, without their scheduler; tells when each phase begins, and when all is done."""
     from decot.experiment import ingest as core
     from decot.experiment.config import Experiment
     from decot.experiment.order import Order
     from decot.experiment.place import Place
 
+    began.send(0)
     order = Order(home=home)
     experiment = Experiment.of(order)
     experiment = replace(experiment, world=replace(experiment.world, days=days, seconds_per_day=900))
     place = Place(home)
     tape = core.fetch(experiment, order)
+    began.send(1)
     raw = place.stage(tape.symbol, core.raw_tables(tape))
+    began.send(2)
     tables, _ = core.refine(experiment, place, tape.symbol, place.staged(raw))
-    place.land(tape.symbol, {**raw, **place.stage(tape.symbol, tables)})
+    began.send(3)
+    refined = place.stage(tape.symbol, tables)
+    began.send(4)
+    place.land(tape.symbol, {**raw, **refined})
+    began.send(5)
 
 
 def held(home: Path) -> dict[str, tuple[int, int, int, str]]:
@@ -57,45 +69,71 @@ def kills(times: int, seed: int = 0, days: int = 2) -> dict[str, Any]:
         ["great_expectations", "polars", "deltalake", "decot.experiment.ingest", "decot.experiment.place"]
     )
     rng, began = random.Random(seed), time.perf_counter()
-    killed = strange = halfway = 0
+    killed: Counter[str] = Counter()
+    strange = halfway = 0
+    ends: list[bool] = []
     with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / "whole"
-        for home in (Path(folder) / "first", whole):  # the first one also pays for what is compiled once
-            alone = time.perf_counter()
-            _run(context, home, days).join()
-            alone = time.perf_counter() - alone
-        want, home, through = held(whole), Path(folder) / "killed", []
+        whole, home = Path(folder) / "whole", Path(folder) / "killed"
+        for alone in (Path(folder) / "first", whole):  # the first one also pays for what is compiled once
+            lasts = _through(context, alone, days)
+        want = held(whole)
         if set(want) != {"raw_trades", "raw_book", "headlines", "bars", "base"}:
             raise SystemExit(f"the uninterrupted ingest landed {sorted(want)}")
-        while killed < times or not through:
-            worker = _run(context, home, days)
-            worker.join(rng.uniform(0.0, alone * 1.02) if killed < times else None)
-            if worker.is_alive():
-                os.kill(worker.pid, signal.SIGKILL)
-                killed += 1
-            worker.join()
+        while killed.total() < times:
+            phase = rng.randrange(len(PHASES))
+            if not _killed(context, home, days, phase, rng.uniform(0.0, lasts[phase])):
+                continue
+            killed[PHASES[phase]] += 1
             found = held(home)
             strange += any(want.get(name) != entry for name, entry in found.items())
             halfway += 0 < len(found) < len(want)
-            if worker.exitcode == 0:
-                through.append(found == want)
+            if killed.total() % 10 == 0 or killed.total() == times or found == want:
+                _through(context, home, days)
+                ends.append(held(home) == want)
                 shutil.rmtree(home)
     return {
-        "kills": killed,
+        "kills": killed.total(),
+        "kills_by_phase": dict(killed),
         "kills_between_tables": halfway,
-        "ends": len(through),
-        "ends_equal": sum(through),
+        "ends": len(ends),
+        "ends_equal": sum(ends),
         "strange_tables": strange,
-        "seconds_alone": round(alone, 2),
+        "seconds_alone": round(sum(lasts), 2),
         "seconds": round(time.perf_counter() - began, 1),
         "digests": {name: entry[3][:16] for name, entry in want.items()},
     }
 
 
-def _run(context: Any, home: Path, days: int) -> Any:
-    worker = context.Process(target=ingest, args=(str(home), days))
+def _start(context: Any, home: Path, days: int) -> tuple[Any, Any]:
+    mine, theirs = context.Pipe()
+    worker = context.Process(target=ingest, args=(str(home), days, theirs))
     worker.start()
-    return worker
+    theirs.close()
+    return worker, mine
+
+
+def _through(context: Any, home: Path, days: int) -> list[float]:
+    """Let it end; how long each phase took."""
+    worker, says = _start(context, home, days)
+    stamps = []
+    for _ in range(len(PHASES) + 1):
+        says.recv()
+        stamps.append(time.perf_counter())
+    worker.join()
+    return [end - begin for begin, end in pairwise(stamps)]
+
+
+def _killed(context: Any, home: Path, days: int, phase: int, delay_s: float) -> bool:
+    """Kill it `delay_s` after a phase began; False when it had ended by then."""
+    worker, says = _start(context, home, days)
+    while says.recv() < phase:
+        pass
+    time.sleep(delay_s)
+    is_alive = worker.is_alive()
+    if is_alive:
+        os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    return is_alive
 
 
 def main() -> None:

@@ -160,7 +160,7 @@ def _trade(message: Mapping[str, Any], id_key: str) -> Trade:
 
 
 def _quote(message: Mapping[str, Any]) -> Quote:
-    stamps = [_time(message, key) for key in ("T", "E") if key in message]
+    stamps = [_time(message, key) for key in ("E", "T") if key in message]
     quote = Quote(
         symbol=_symbol(message),
         ts_us=stamps[0] * 1000 if stamps else None,

@@ -43,6 +43,26 @@ REMEMBERED: Final = 200_000
 Depth = Callable[[], tuple[float, float, float, float] | None]
 
 
+class Lateness:
+    """When a quote without a time was made: as long ago as the trade before it was; as `frames.py` has it."""
+
+    def __init__(self) -> None:
+        self._late = self._next_late = self._next_at = self._latest_us = 0
+
+    def heard(self, ts_us: int, recv_us: int) -> None:
+        """A trade that says its time; it tells of quotes that come after it, not beside it."""
+        if recv_us > self._next_at:
+            self._late, self._next_at = self._next_late, recv_us
+        self._next_late = recv_us - ts_us
+
+    def of_quote(self, recv_us: int) -> int:
+        """Its likely time, never before an earlier quote's."""
+        if recv_us > self._next_at:
+            self._late = self._next_late
+        self._latest_us = max(self._latest_us, recv_us - self._late)
+        return self._latest_us
+
+
 class Station:
     """The book-keeping of one symbol.
 
@@ -70,6 +90,7 @@ class Station:
         """lowest id of this run"""
         self.venue_us = 0
         """latest time the venue has shown"""
+        self.lateness = Lateness()
         self._update = -1
         self._price = 0.0
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -122,6 +143,8 @@ class Station:
             if not asked or not self._price:
                 self._price = trade.price
             self.venue_us = max(self.venue_us, trade.ts_us)
+            if not asked:
+                self.lateness.heard(trade.ts_us, recv_us)
             self.counts["filled" if asked else "trades"] += 1
             self.trades.rows.append((trade.ts_us, recv_us, trade.id, trade.price, trade.quantity, trade.side))
         return None
@@ -161,7 +184,7 @@ class Station:
             self._price = (quote.bid + quote.ask) / 2
         sums = self.depth() or (quote.bid_qty, quote.ask_qty) * 2
         best = (quote.bid_qty, quote.ask_qty) * 2
-        ts_us = quote.ts_us if quote.ts_us is not None else (self.venue_us or recv_us)
+        ts_us = quote.ts_us if quote.ts_us is not None else self.lateness.of_quote(recv_us)
         self.book.rows.append(
             (ts_us, recv_us, quote.bid, quote.bid_qty, quote.ask, quote.ask_qty, *map(max, sums, best))
         )
