@@ -23,7 +23,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-
 PHASES = ("fetch", "stage raw", "refine", "stage refined", "land")
 
 
