@@ -11,6 +11,8 @@ import io
 import logging
 import math
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +103,7 @@ def plausible(
     Args:
         frame: eager; has timestamp, bid_price, ask_price, volume (and stale_ms, when it is bars).
         history: figures of earlier days (`DayReport.figures`), oldest first; without it drift is not judged.
-        docs_dir: Great Expectations project with the Data Docs; kept and added to.
+        docs_dir: holds one Great Expectations project with its Data Docs per `name`; the newest of a name is kept.
         name: of the asset in the Data Docs, e.g. "bars BTC-USD 2026-01-06".
     """
     limits = limits or DayLimits()
@@ -148,13 +150,12 @@ def _judge(
 ) -> tuple[list[str], Path]:
     """Run the checkpoint and write its Data Docs; returns what failed and the index page."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    docs_dir.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings(), _quiet():
+    with warnings.catch_warnings(), _quiet(), tempfile.TemporaryDirectory(prefix="decot-gx-") as workshop:
         warnings.simplefilter("ignore")
         import great_expectations as gx
         import pandas as pd
 
-        project = gx.get_context(mode="file", project_root_dir=str(docs_dir))
+        project = gx.get_context(mode="file", project_root_dir=workshop)
         project.variables.progress_bars = {"globally": False}
         expect = gx.expectations
         day = [
@@ -193,7 +194,20 @@ def _judge(
             )
             result = project.checkpoints.add_or_update(point).run(batch_parameters={"dataframe": table})
             failed += _failures(result, bounds, figures)
-    return failed, next(docs_dir.rglob("data_docs/local_site/index.html"))
+        docs = _put_away(Path(workshop), docs_dir / "".join(c if c.isalnum() else "-" for c in name))
+    return failed, docs
+
+
+def _put_away(workshop: Path, target: Path) -> Path:
+    """Move a finished project to its place, whole: Great Expectations writes its files in place, and one torn by a
+    kill would make every later run in the same folder fail. Returns the index page."""
+    part = target.parent / f".part-{target.name}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for old in (part, target):
+        shutil.rmtree(old, ignore_errors=True)
+    shutil.copytree(workshop, part)
+    part.replace(target)
+    return next(target.rglob("data_docs/local_site/index.html"))
 
 
 def _failures(
