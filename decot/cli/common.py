@@ -14,7 +14,7 @@ from decot.errors import DecotError
 
 FAILED, INTERRUPTED = 1, 130
 
-Profile = Annotated[str, typer.Option(help="packaged profile (demo, research, live) or a TOML file")]
+Profile = Annotated[str, typer.Option(help="packaged profile (demo) or a TOML file")]
 World = Annotated[str, typer.Option(help="embedded market: planted-edge, no-edge, regimes, crash")]
 TapePath = Annotated[str, typer.Option("--tape", help="recorded market: a file or folder of a known layout")]
 News = Annotated[
