@@ -2,7 +2,8 @@
 
     HOME/live/KILL                        the kill switch: while this file is there, nobody trades under this home
     HOME/live/<session>/snapshot.json     the newest `Snapshot`, replaced atomically
-    HOME/live/<session>/decisions.jsonl   one line per change of mind: t_ms, position, target, price, sentence_en, sentence_fr, words
+    HOME/live/<session>/decisions.jsonl   one line per change of mind: t_ms, position, target, price,
+                                          sentence_en, sentence_fr, words
     HOME/live/<session>/fills.jsonl       one line per fill: t_ms, client_id, side, qty, price, fee_usdt, is_maker, trade_id
     HOME/live/<session>/events.jsonl      one line per change of state: t_ms, state, why
     HOME/live/<session>/inject.jsonl      written from outside: {"question", "answer", "ticks", "who"} said into the chain
