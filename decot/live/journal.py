@@ -1,4 +1,4 @@
-"""What was meant, sent and heard, on disk before it counts. Knows SQLite and a fencing token; knows no venue and no strategy.
+"""What was meant, sent and heard, on disk before it counts. Knows SQLite and a fencing token; knows no venue.
 
 Append-only events in one SQLite file (write-ahead log, flushed at every commit). Each event carries the hash of the one
 before, so an edited or missing line is found. Every append checks, in its own transaction, that the writer's token is

@@ -49,7 +49,7 @@ class Trade:
     qty: float
     price: float
     fee: float
-    fee_in_base: bool
+    fee_in: Literal["base", "quote", "other"]
     is_maker: bool
     time_ms: int
 
