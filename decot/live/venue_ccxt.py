@@ -6,7 +6,6 @@ is the kind of failure and the venue's words, with key, secret and signature str
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -182,7 +181,7 @@ class CcxtVenue:
             raise Unclear(self._words(error)) from None
         except ccxt.ExchangeError as error:
             told = Rejected(self._words(error))
-        except (ccxt.BaseError, asyncio.TimeoutError, ConnectionError) as error:
+        except (TimeoutError, ccxt.BaseError, ConnectionError) as error:
             raise Unclear(self._words(error)) from None
         raise told
 
