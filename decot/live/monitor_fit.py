@@ -1,0 +1,264 @@
+"""What is usual, and how far from it is an alarm: the monitor's baseline, from clean rows. Knows no market and no account.
+
+Tables, cuts and shares come from rows the agent was taught on; means, spreads and bounds from rows it was not taught on.
+Bounds: whole days are put together from random blocks of those rows (moving-block bootstrap, Künsch 1989), every day is
+watched as a live one would be, and the highest value of a channel within a day is taken. Their law is fitted as Gumbel's, and
+the bound is where it is crossed as often per day as was declared, shared out evenly among the channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from decot.errors import GapInData, ModelFault
+from decot.live.drift import N_BINS, Bins, Fading
+from decot.live.monitor import (
+    CHANNELS,
+    READINGS,
+    SCORES,
+    WATCHED,
+    Array,
+    Baseline,
+    MonitorConfig,
+    Words,
+    contradictions,
+    misconduct,
+    surprise,
+)
+from decot.model.play import Decisions
+from decot.model.thoughts import Grounding
+from decot.model.vocabulary import FORECASTS, N_QUESTIONS, NAMES, OUTLOOK
+
+_LEAST_ROWS = 2_000
+_EULER = 0.5772156649015329
+_MARGIN = {"frozen": (1.0, 3.0)}
+"""channels whose bounds are not estimated: a column may stand still as long as `longest_run` says, and not thrice that"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clean:
+    """One contiguous stretch on which nothing was wrong."""
+
+    seen: npt.NDArray[np.float32]
+    """(T, F) scaled observations"""
+    grounded: Words
+    """(T, 9) what the columns say"""
+    decisions: Decisions
+    actions: npt.NDArray[np.int8]
+    """(T,) targets of an account that follows the agent"""
+    mid: Array
+    """(T,)"""
+
+    def __len__(self) -> int:
+        return len(self.mid)
+
+    def held(self) -> npt.NDArray[np.int8]:
+        """(T,) the position before each decision."""
+        return np.concatenate([np.zeros(1, np.int8), self.actions[:-1]])
+
+    def watched(self) -> Array:
+        """(T, W) in the order of WATCHED."""
+        return np.concatenate([self.seen, self.decisions.forecasts], axis=1)
+
+
+def fit_baseline(
+    taught: Clean,
+    unseen: Clean,
+    grounding: Grounding,
+    *,
+    clock_ms: int,
+    cfg: MonitorConfig | None = None,
+    seed: int = 0,
+    days: int = 12,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Baseline:
+    """Learn what is usual and calibrate the bounds.
+
+    Args:
+        taught: training rows; unseen: clean rows the agent was not taught on (its validation part).
+        days: whole days that are put together for calibration.
+        on_step: told how many bars of them are done, and of how many.
+    Raises:
+        GapInData: too few rows to say what is usual.
+    """
+    cfg = cfg or MonitorConfig()
+    if min(len(taught), len(unseen)) < _LEAST_ROWS:
+        raise GapInData(
+            f"monitor: {len(taught)} taught and {len(unseen)} unseen rows; at least {_LEAST_ROWS} of each are needed"
+        )
+    table, acts = surprise_table(taught.decisions.words), act_table(taught)
+    bins = _bins(taught, cfg)
+    ahead = max(1, round(10_000 / clock_ms))
+    forecast = unseen.decisions.forecasts[:-ahead, FORECASTS.index("future_return_10s")].astype(np.float64)
+    happened = np.log(unseen.mid[ahead:] / unseen.mid[:-ahead])
+    usual = (float(forecast.mean()), _above(forecast.std()), _above(happened.std()))
+    scores = scores_of(unseen, table, acts, usual, ahead)
+    spread = np.maximum(scores.std(0), np.sqrt(_rare(scores)))
+    half_made = Baseline(
+        cfg=cfg,
+        clock_ms=clock_ms,
+        grounding=grounding,
+        table=table,
+        acts=acts,
+        mean=scores.mean(0),
+        spread=spread,
+        taught=_for_people(taught, table, acts, usual, ahead),
+        bins=bins,
+        usual_psi=np.ones(len(bins.names)),
+        longest_run=_longest(taught, unseen),
+        forecast=usual,
+        bounds=dict.fromkeys(CHANNELS, (np.inf, np.inf)),
+    )
+    peaks, usual_psi = _days(half_made, (taught, unseen), days, np.random.default_rng(seed), on_step)
+    bounds = {name: _bound(peaks[:, k], cfg) for k, name in enumerate(CHANNELS) if name not in _MARGIN}
+    return _completed(half_made, usual_psi, bounds | _MARGIN)
+
+
+def surprise_table(words: Words) -> Array:
+    """−ln P(word | own word a bar before, word of the step before), counted; unseen pairs fall back on their parts.
+
+    The counts of a pair are topped up with the shares of the own word alone (weight 2), and those with equal shares (0.5).
+    """
+    before = np.concatenate([np.full((1, N_QUESTIONS), -2, np.int8), words[:-1]])
+    table = np.zeros((N_QUESTIONS, 8, 8, 8))
+    for k in range(N_QUESTIONS):
+        neighbour = words[:, k - 1] if k else np.full(len(words), -2, np.int8)
+        np.add.at(table[k], (before[:, k] + 2, neighbour + 2, words[:, k] + 2), 1.0)
+    own = table.sum(2, keepdims=True)
+    own = (own + 0.5) / (own + 0.5).sum(-1, keepdims=True)
+    shares = (table + 2.0 * own) / (table.sum(-1, keepdims=True) + 2.0)
+    return np.asarray(-np.log(shares), np.float64)
+
+
+def act_table(taught: Clean) -> Array:
+    """−ln P(action | position, outlook), counted, every action half a time more than it was seen."""
+    counts = np.full((3, 7, 3), 0.5)
+    np.add.at(counts, (taught.held() + 1, taught.decisions.words[:, OUTLOOK] + 1, taught.actions + 1), 1.0)
+    return np.asarray(-np.log(counts / counts.sum(-1, keepdims=True)), np.float64)
+
+
+def scores_of(clean: Clean, table: Array, acts: Array, usual: tuple[float, float, float], ahead: int) -> Array:
+    """(T, S) what `Monitor` scores at every bar, for a whole stretch."""
+    words = clean.decisions.words
+    before = np.concatenate([np.full((1, N_QUESTIONS), -2, np.int8), words[:-1]])
+    mean, spread, move = usual
+    forecast = (clean.decisions.forecasts[:, FORECASTS.index("future_return_10s")] - mean) / spread
+    out = np.empty((len(clean), len(SCORES)))
+    out[:, 0] = surprise(table, before, words)
+    out[:, 1 : 1 + len(READINGS)] = contradictions(words, clean.grounded)
+    out[:, -2] = misconduct(acts, words, clean.held(), clean.actions)
+    missed = -np.clip(forecast[:-ahead] * np.log(clean.mid[ahead:] / clean.mid[:-ahead]) / move, -4, 4)
+    out[ahead:, -1], out[:ahead, -1] = missed, missed.mean()
+    return out
+
+
+def _bins(taught: Clean, cfg: MonitorConfig) -> Bins:
+    """Cuts for every watched column that says something, and the words beside them."""
+    watched = taught.watched()
+    kept = [
+        k for k, name in enumerate(WATCHED) if not name.startswith(cfg.skipped) and np.ptp(watched[:, k]) > 0
+    ]
+    words = {f"word:{name}": taught.decisions.words[:, k] for k, name in enumerate(NAMES)}
+    return Bins.fit([WATCHED[k] for k in kept], watched[:, kept], words)
+
+
+def _rare(scores: Array) -> Array:
+    """Variance of an event that was nearly never seen, as if it had been seen half a time more."""
+    p = (np.abs(scores).sum(0) + 0.5) / (len(scores) + 1.0)
+    return np.where(p < 0.5, p * (1 - p), 1e-6)
+
+
+def _longest(*parts: Clean) -> Array:
+    """(W,) bars a column may stand still: three times its longest stand and a minute; endless for sleepy columns."""
+    longest = np.zeros(len(WATCHED))
+    least = min(len(part) for part in parts)
+    for part in parts:
+        still = np.diff(part.watched(), axis=0) == 0
+        run = np.zeros(len(WATCHED))
+        for row in still:
+            run = (run + 1) * row
+            np.maximum(longest, run, out=longest)
+    return np.where(longest > least / 10, np.inf, 3 * longest + 60)
+
+
+def _for_people(
+    taught: Clean, table: Array, usual: tuple[float, float, float], ahead: int
+) -> dict[str, float]:
+    mean = scores_of(taught, table, acts, usual, ahead).mean(0)
+    rates = {name: float(value) for name, value in zip(SCORES, mean) if name != "chain"}
+    return {"perplexity": float(np.exp(mean[0])), **rates}
+
+
+def _days(
+    base: Baseline, parts: tuple[Clean, ...], days: int, rng: np.random.Generator,
+    on_step: Callable[[int, int], None] | None,
+) -> tuple[Array, Array]:  # fmt: skip
+    """(hours, channels) the highest value within each hour of made-up days, and (C,) the PSI that columns usually reach."""
+    cfg, n = base.cfg, round(86_400_000 / base.clock_ms)
+    ahead, hour = max(1, round(10_000 / base.clock_ms)), max(1, n // 24)
+    kept = [WATCHED.index(name) for name in base.bins.names if ":" not in name]
+    codes = np.concatenate([base.bins.codes(one.watched()[:, kept], one.decisions.words) for one in parts])
+    scores = np.concatenate([scores_of(one, base.table, base.acts, base.forecast, ahead) for one in parts])
+    z = (scores - base.mean) / base.spread
+    block = min(min(map(len, parts)) // 2, max(300, round(2 * cfg.drift_half_life)))
+    firsts = _starts([len(one) for one in parts], block, (-(-n // block), days), rng)
+    weight = 1.0 - 0.5 ** (1.0 / cfg.half_life)
+    fading, mean = Fading(base.bins, cfg.drift_half_life, days), np.zeros((days, len(SCORES)))
+    peaks, looks = np.full((24, days, 4), -np.inf), []
+    for t in range(n):
+        at = firsts[t // block] + t % block
+        mean += weight * (z[at] - mean)
+        now = np.stack([mean[:, 0], mean[:, 1:-2].max(1), mean[:, -2], mean[:, -1]], 1)
+        into = peaks[min(23, t // hour)]
+        np.maximum(into, now, out=into)
+        fading.add(codes[at])
+        if t % (3 * cfg.every) == 0:
+            looks.append(fading.psi())
+            if on_step is not None:
+                on_step(t, n)
+    stability = np.stack(looks)
+    usual_psi = np.maximum(0.05, np.quantile(stability, 0.95, axis=(0, 1)))
+    excess = stability / usual_psi
+    drift, breadth = (_hourly(x) for x in (excess.max(2), np.minimum(excess, 3.0).mean(2)))
+    return np.column_stack([peaks.reshape(24 * days, 4), drift, breadth, np.zeros(24 * days)]), usual_psi
+
+
+def _starts(lengths: list[int], block: int, size: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Random first rows of blocks that never cross from one part into the next."""
+    legal = [np.arange(first, first + n - block + 1) for first, n in zip(np.cumsum([0, *lengths[:-1]]), lengths)]
+    return np.asarray(rng.choice(np.concatenate(legal), size=size), np.int64)
+
+
+def _hourly(values: Array) -> Array:
+    """(looks, days) → (24 · days,) the highest of each hour, hours first."""
+    return np.concatenate([part.max(0) for part in np.array_split(values, 24)])
+
+
+def _bound(peaks: Array, cfg: MonitorConfig) -> tuple[float, float]:
+    """Where Gumbel's law of the hourly peak is crossed as often per day as this channel's share allows."""
+    scale = max(float(peaks.std(ddof=1)) * np.sqrt(6) / np.pi, 0.02 * abs(float(peaks.mean())), 1e-6)
+    place = float(peaks.mean()) - _EULER * scale
+    share = 24 * (len(CHANNELS) - len(_MARGIN))
+    low, high = (place - scale * np.log(rate / share) for rate in (cfg.reduce_per_day, cfg.flat_per_day))
+    return float(low), float(high)
+
+
+def _completed(base: Baseline, usual_psi: Array, bounds: Mapping[str, tuple[float, float]]) -> Baseline:
+    whole: dict[str, Any] = {name: getattr(base, name) for name in Baseline.__dataclass_fields__}
+    return Baseline(**whole | {"usual_psi": usual_psi, "bounds": {name: bounds[name] for name in CHANNELS}})
+
+
+def _above(value: float) -> float:
+    if not value > 0:
+        raise ModelFault(
+            "monitor: the forecast or the price never moves on the unseen rows; there is nothing to watch"
+        )
+    return float(value)
+
+
+assert N_BINS > 7
