@@ -4,8 +4,12 @@
 2) The walks share the words of the one pass (sampled, if `temperature` is above 0) and sample their own actions; the words
    are taught straight through the actions they led to.
 3) Episodes are short; there is no critic. Groups whose walks all earned alike teach nothing and are left out.
+   The value head is taught what standing somewhere paid to the end of the episode; nothing is judged by it.
 4) Options: Dr.GRPO (arXiv 2503.20783) drops the division by the group's spread; DAPO (arXiv 2503.14476) clips less above.
 5) KL to a reference (the agent as it was, renewed every `reference_every` updates) by the k3 estimator.
+6) `credit`: one number for a whole walk is the paper's outcome supervision; "to-go" is its process supervision, what came
+   after a decision against what the group got after that row; "state" groups only walks that stand alike in that row
+   (as in arXiv 2505.10978): the market does not know us, so those are in the very same state, and it is exact.
 """
 
 from __future__ import annotations
@@ -20,14 +24,17 @@ import torch
 from torch import Tensor
 
 from decot.errors import ConfigError
-from decot.market.exact import rollout
+from decot.market.exact import Rollout, rollout
 from decot.market.steps import Steps
 from decot.model.agent import Agent, Output, State
 from decot.model.lesson import Lesson
 from decot.rl.batch import Reader, Stretches
+from decot.rl.lessons import value_loss
 from decot.rl.memory import snapshot
 from decot.rl.ppo import Learner, PPOConfig
 from decot.rl.training import Callback, Trained, run_training
+
+CREDITS = ("walk", "to-go", "state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,10 @@ class GRPOConfig(PPOConfig):
     """groups per update"""
     group: int = 8
     """walks per group; they share the trunk's one pass"""
+    credit: str = "walk"
+    """walk, to-go or state: what a decision is judged by"""
+    gamma: float = 1.0
+    """of what comes after a decision; of no meaning to the credit of whole walks"""
     clip_high: float = 0.2
     """DAPO: how far the ratio may rise; the fall is bounded by `clip`"""
     kl: float = 0.02
@@ -58,6 +69,8 @@ class GRPOConfig(PPOConfig):
         faults = [f"group: {self.group} is below 2"] if self.group < 2 else []
         if self.floor_bps < 0 or self.temperature < 0 or self.kl < 0:
             faults.append("floor_bps, temperature and kl may not be negative")
+        if self.credit not in CREDITS:
+            faults.append(f"credit: {self.credit!r} is not one of {CREDITS}")
         if faults:
             raise ConfigError(faults)
 
@@ -68,7 +81,7 @@ class Walks(NamedTuple):
     at: tuple[Tensor, Tensor, Tensor, Tensor]
     """(B·G, L−1) each: stretch, row, position, action"""
     advantage: Tensor
-    """(B, G), one number for the whole walk"""
+    """(B, G), one number for the whole walk, or (B, G, L−1), one for every decision"""
     taught: Tensor
     """(B, G) 1 where the group has something to say"""
     old: Tensor
@@ -76,6 +89,10 @@ class Walks(NamedTuple):
     reference: Tensor
     """(B·G, L−1) log-probability under the reference"""
     bps: float
+    stand: Tensor
+    """(B, L−1, 3) bps to the end of the episode from standing there, mean of the walks that did"""
+    seen: Tensor
+    """(B, L−1, 3) share of the walks that did"""
 
 
 def group_advantage(returns: Tensor, *, by_spread: bool = True, floor: float = 0.1) -> tuple[Tensor, Tensor]:
@@ -95,6 +112,34 @@ def group_advantage(returns: Tensor, *, by_spread: bool = True, floor: float = 0
     return scaled * speaks, speaks.expand_as(returns)
 
 
+def to_go(rewards: Tensor, gamma: float = 1.0) -> Tensor:
+    """(…, T) rewards → what each row and all after it earned."""
+    later, whole = torch.zeros_like(rewards[..., 0]), torch.empty_like(rewards)
+    for t in range(rewards.shape[-1] - 1, -1, -1):
+        later = rewards[..., t] + gamma * later
+        whole[..., t] = later
+    return whole
+
+
+def step_advantage(after: Tensor, positions: Tensor | None = None) -> Tensor:
+    """How much better each decision did than the group's at that row, basis points.
+
+    Args:
+        after: (B, G, T) reward to go.
+        positions: (B, G, T) where each walk stood before it: compare only walks that stood alike. None compares all.
+    Returns:
+        (B, G, T); the members of one row (that stand alike) sum to zero.
+    """
+    if positions is None:
+        return after - after.mean(1, keepdim=True)
+    apart = torch.zeros_like(after)
+    for position in range(3):
+        here = (positions == position).to(after.dtype)
+        mean = (after * here).sum(1, keepdim=True) / here.sum(1, keepdim=True).clamp_min(1)
+        apart += here * (after - mean)
+    return apart
+
+
 def k3(now: Tensor, reference: Tensor) -> Tensor:
     """π_ref/π − log(π_ref/π) − 1 ≥ 0, element by element; its mean over walks of π estimates KL(π ‖ π_ref)."""
     gap = reference - now
@@ -108,7 +153,7 @@ def grpo_objective(
 
     Every decision of every walk that is taught from counts alike (DAPO's token mean; walks are of one length).
     """
-    advantage, taught = walks.advantage.flatten()[:, None], walks.taught.flatten()[:, None]
+    advantage, taught = walks.advantage.reshape(len(now), -1), walks.taught.flatten()[:, None]
     ratio = (now - walks.old).exp()
     gain = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip_high) * advantage)
     share = taught.expand_as(now).sum().clamp_min(1)
@@ -158,13 +203,22 @@ class GroupLearner(Learner):
             pi, np.zeros(pi.shape[:3], pi.dtype), ret, buy, sell,
             gamma=1.0, lam=1.0, seed=int(self.rng.integers(2**31)), start=start,
         )  # fmt: skip
-        returns = torch.from_numpy(walked.rewards.sum(1).astype(np.float32)).view(cfg.batch, cfg.group)
-        advantage, taught = group_advantage(returns, by_spread=cfg.by_spread, floor=cfg.floor_bps)
+        rewards = torch.from_numpy(walked.rewards.astype(np.float32)).view(cfg.batch, cfg.group, -1)
+        position, action = (torch.from_numpy(x.astype(np.int64)) for x in (walked.positions, walked.actions))
+        advantage, taught = group_advantage(rewards.sum(-1), by_spread=cfg.by_spread, floor=cfg.floor_bps)
+        after = to_go(rewards, cfg.gamma)
+        if cfg.credit != "walk":
+            stood = position.view(rewards.shape) if cfg.credit == "state" else None
+            advantage = step_advantage(after, stood) * taught[..., None]
+            if cfg.by_spread:
+                spread = advantage.square().mean((1, 2), keepdim=True).sqrt()
+                advantage = advantage / spread.clamp_min(max(cfg.floor_bps, 1e-6))
+        stand, seen = standing(after, walked, buy, sell)
         stretch = torch.arange(cfg.batch).repeat_interleave(cfg.group)[:, None].expand(len(pi), pi.shape[1])
         row = torch.arange(pi.shape[1]).expand(len(pi), pi.shape[1])
-        position, action = (torch.from_numpy(x.astype(np.int64)) for x in (walked.positions, walked.actions))
         at = (stretch, row, position, action)
-        return Walks(at, advantage, taught, log_pi[at], log_past[at], float(walked.rewards.mean()) * 1_000)
+        bps = float(walked.rewards.mean()) * 1_000
+        return Walks(at, advantage, taught, log_pi[at], log_past[at], bps, stand, seen)
 
     def _group_loss(
         self, batch: Stretches, state: State, said: Tensor, walks: Walks
@@ -178,9 +232,22 @@ class GroupLearner(Learner):
         )
         entropy = -(log_pi.exp() * log_pi).sum(-1).mean()
         beside, told = self.lessons(out, batch)
-        loss = -raised - cfg.entropy * entropy + beside
+        worth = value_loss(out.value[:, :-1], walks.stand / agent.value_unit, walks.seen)
+        loss = -raised - cfg.entropy * entropy + cfg.value * worth + beside
         told |= {"policy_loss": -float(raised.detach()), "entropy": float(entropy.detach())}
+        told["value_loss"] = float(worth.detach())
         return loss, {**told, "kl": float(divergence.detach()), "taught": float(walks.taught.mean())}
+
+
+def standing(after: Tensor, walked: Rollout, buy: np.ndarray, sell: np.ndarray) -> tuple[Tensor, Tensor]:
+    """What standing at each position after the decision paid to the end: (B, T, 3) means, and how many stood there."""
+    move = walked.actions.astype(np.int64) - walked.positions
+    paid = np.maximum(move, 0) * buy + np.maximum(-move, 0) * sell
+    earned = after + torch.from_numpy(paid.astype(np.float32)).view(after.shape)
+    gone = torch.from_numpy(walked.actions.astype(np.int64)).view(after.shape)
+    there = torch.nn.functional.one_hot(gone, 3).to(after.dtype)
+    seen = there.sum(1)
+    return (there * earned[..., None]).sum(1) / seen.clamp_min(1), seen / after.shape[1]
 
 
 def train_grpo(

@@ -31,12 +31,20 @@ def settle_units(agent: Agent, reader: Reader) -> None:
 
 
 def value_loss(value: Tensor, wanted: Tensor, seen: Tensor | None) -> Tensor:
-    """What positions share is mostly the market's noise and counts little; what sets them apart counts fully."""
-    if seen is not None:
-        return (functional.smooth_l1_loss(value, wanted, reduction="none") * seen).sum() / seen.sum()
-    shared, wanted_shared = value.mean(-1, keepdim=True), wanted.mean(-1, keepdim=True)
-    apart = functional.smooth_l1_loss(value - shared, wanted - wanted_shared)
-    return apart + 0.1 * functional.smooth_l1_loss(shared, wanted_shared)
+    """What positions share is mostly the market's noise and counts little; what sets them apart counts fully.
+
+    Args:
+        value, wanted: (B, T, 3).
+        seen: (B, T, 3) how often `wanted` was met; None is everywhere alike.
+    """
+    if seen is None:
+        shared, wanted_shared = value.mean(-1, keepdim=True), wanted.mean(-1, keepdim=True)
+        apart = functional.smooth_l1_loss(value - shared, wanted - wanted_shared)
+        return apart + 0.1 * functional.smooth_l1_loss(shared, wanted_shared)
+    share = seen / seen.sum(-1, keepdim=True).clamp_min(1e-9)
+    shared, wanted_shared = (share * value).sum(-1, keepdim=True), (share * wanted).sum(-1, keepdim=True)
+    each = functional.smooth_l1_loss(value - shared, wanted - wanted_shared, reduction="none")
+    return (share * each).sum(-1).mean() + 0.1 * functional.smooth_l1_loss(shared, wanted_shared)
 
 
 def incoherence_of(agent: Agent, out: Output, *, margin: float = 0.3, stride: int = 8) -> Tensor:

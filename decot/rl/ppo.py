@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from decot.errors import ConfigError
-from decot.market.exact import exact_advantages, rollout
+from decot.market.exact import exact_advantages
 from decot.market.steps import Steps
 from decot.model.agent import Agent, Output
 from decot.model.lesson import Lesson
 from decot.rl.batch import Reader, Stretches
 from decot.rl.lessons import forecast_loss, incoherence_of, rarity_of, settle_units, value_loss, word_losses
 from decot.rl.training import Callback, Trained, profit, run_training
+from decot.rl.walks import tally
 
 __all__ = ["Callback", "PPOConfig", "Trained", "profit", "train"]
 
@@ -54,6 +55,8 @@ class PPOConfig:
     """of GAE"""
     accounts: int = 4
     """of GAE: walks per stretch, sharing one trunk"""
+    by_peers: bool = True
+    """of GAE: judge a walk by the others that stood where it stands, not by the critic alone"""
     entropy: float = 0.02
     value: float = 0.25
     forecast: float = 0.5
@@ -229,37 +232,23 @@ class Learner:
         values: np.ndarray,
         pay: tuple[np.ndarray, np.ndarray, np.ndarray],
     ) -> Judged:
-        n_walks, cfg = self.cfg.accounts, self.cfg
-        ret, buy, sell = (np.repeat(x, n_walks, 0) for x in pay)
-        walked = rollout(
-            np.repeat(pi[:, :-1], n_walks, 0), np.repeat(values[:, :-1], n_walks, 0), ret, buy, sell,
-            gamma=cfg.gamma, lam=cfg.lam, seed=int(self.rng.integers(2**31)),
-            last_values=np.repeat(values[:, -1], n_walks, 0),
-            start=self.rng.integers(0, 3, len(ret)).astype(np.int8),
+        cfg = self.cfg
+        met = tally(
+            pi[:, :-1], values[:, :-1], *pay, walks=cfg.accounts, gamma=cfg.gamma, lam=cfg.lam, rng=self.rng,
+            by_peers=cfg.by_peers, last_values=values[:, -1],
         )  # fmt: skip
-        n_batch, ticks = pi.shape[0], pi.shape[1] - 1
-        shape = (n_batch, n_walks, ticks)
-        advantage = walked.advantages - walked.advantages.mean()
-        advantage /= advantage.std() + 1e-8
-        move = walked.actions.astype(np.int64) - walked.positions
-        paid = np.maximum(move, 0) * buy + np.maximum(-move, 0) * sell
-        weight, signal = np.zeros((2, *pi[:, :-1].shape), np.float32)
-        stand, seen = np.zeros((2, n_batch, ticks, 3), np.float32)
-        rows = (
-            np.broadcast_to(np.arange(n_batch)[:, None, None], shape),
-            np.broadcast_to(np.arange(ticks), shape),
-        )
-        at = (*rows, walked.positions.reshape(shape), walked.actions.reshape(shape))
-        np.add.at(weight, at, 1 / n_walks)
-        np.add.at(signal, at, advantage.reshape(shape) / n_walks)
-        np.add.at(stand, (*rows, at[3]), (walked.returns + paid).reshape(shape))
-        np.add.at(seen, (*rows, at[3]), 1)
-        signal = np.divide(signal, weight, out=np.zeros_like(signal), where=weight > 0)
-        stand = np.divide(stand, seen, out=np.zeros_like(stand), where=seen > 0)
-        bps = float(walked.rewards.mean()) * 1_000
+        mean = float((met.weight * met.advantage).sum((2, 3)).mean())
+        centred = met.advantage - np.float32(mean)
+        spread = np.sqrt((met.weight * centred**2).sum((2, 3)).mean()) + 1e-8
+        bps = float(met.rewards.mean()) / pi.shape[1] * 1_000
         as_tensor = torch.from_numpy
         return Judged(
-            log_pi[:, :-1], as_tensor(signal), as_tensor(weight), as_tensor(stand), as_tensor(seen > 0), bps
+            log_pi[:, :-1],
+            as_tensor(centred / spread),
+            as_tensor(met.weight),
+            as_tensor(met.stand),
+            as_tensor(met.seen),
+            bps,
         )
 
     def _loss(

@@ -1,0 +1,134 @@
+"""Many sampled walks over one stretch, counted together: what each (position, action) was worth where it was met.
+
+The market does not know us, so every walk of a stretch lives through the very same path, and a hundred of them cost
+one pass of the trunk. Two walks that stand at the same position in the same row are in the same state: the mean of
+their returns knows the path, which no critic can, and is the better yardstick. The critic counts as one more walk, so
+that it decides alone where nobody else stood. Knows no network.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+
+class Tally(NamedTuple):
+    """B stretches, T rows, 3 positions, 3 actions."""
+
+    weight: np.ndarray
+    """(B, T, 3, 3) share of the walks that met this pair; sums to 1 per row"""
+    advantage: np.ndarray
+    """(B, T, 3, 3) bps, mean over those walks; 0 where nobody was"""
+    stand: np.ndarray
+    """(B, T, 3) bps to come when standing there after the decision, mean of what was met"""
+    seen: np.ndarray
+    """(B, T, 3) share of the walks that stood there after it"""
+    rewards: np.ndarray
+    """(B, W) what each walk earned, bps"""
+
+
+def tally(
+    pi: np.ndarray,
+    values: np.ndarray,
+    ret: np.ndarray,
+    buy: np.ndarray,
+    sell: np.ndarray,
+    *,
+    walks: int,
+    gamma: float,
+    lam: float,
+    rng: np.random.Generator,
+    by_peers: bool = True,
+    last_values: np.ndarray | None = None,
+    is_ruin: np.ndarray | None = None,
+) -> Tally:
+    """Walk every stretch `walks` times, each from a random position, and judge by λ-returns (arXiv 1506.02438, eq. 16).
+
+    Luck is dealt in even parts: at every row one walk draws from each 1/W of the unit interval.
+
+    Args:
+        pi: (B, T, 3, 3) probability of each action given each position; values: (B, T, 3) the critic's.
+        ret, buy, sell: (B, T) what a row pays and costs, bps.
+        by_peers: measure a walk against the others that stood where it stands; else against the critic alone.
+        last_values: (B, 3) worth of each position after the last row, where the stretch is *truncated*: cut by the
+            clock while the market goes on. None is worth nothing.
+        is_ruin: (B, T) rows that *terminate*: nothing that comes after them is anybody's. None is never.
+    """
+    n_batch, n_rows = ret.shape
+    last = np.zeros((n_batch, 3)) if last_values is None else np.asarray(last_values, np.float64)
+    over = np.zeros((n_batch, n_rows), np.bool_) if is_ruin is None else np.asarray(is_ruin, np.bool_)
+    luck = rng.permuted(np.broadcast_to(np.arange(walks), (n_batch, n_rows, walks)), axis=2)
+    luck = (luck + rng.random(luck.shape, np.float32)) / walks
+    start = rng.integers(0, 3, (n_batch, walks)).astype(np.int8)
+    pay = (np.asarray(x, np.float64) for x in (ret, buy, sell))
+    return Tally(*_tally(pi, values, *pay, gamma, lam, by_peers, luck.astype(np.float32), last, over, start))
+
+
+@njit(cache=True)
+def _tally(
+    pi: np.ndarray,
+    values: np.ndarray,
+    ret: np.ndarray,
+    buy: np.ndarray,
+    sell: np.ndarray,
+    gamma: float,
+    lam: float,
+    by_peers: bool,
+    luck: np.ndarray,
+    last: np.ndarray,
+    over: np.ndarray,
+    start: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    n_batch, n_rows = ret.shape
+    n_walks = luck.shape[2]
+    weight, signal = np.zeros(pi.shape, np.float32), np.zeros(pi.shape, np.float32)
+    stand, seen = np.zeros((n_batch, n_rows, 3), np.float32), np.zeros((n_batch, n_rows, 3), np.float32)
+    earned = np.zeros((n_batch, n_walks))
+    held, gone = np.empty((n_rows, n_walks), np.int8), np.empty((n_rows, n_walks), np.int8)
+    paid, found = np.empty((n_rows, n_walks)), np.empty((n_rows, n_walks))
+    total, count = np.empty(3), np.empty(3)
+    for b in range(n_batch):
+        for w in range(n_walks):
+            p = start[b, w]
+            for t in range(n_rows):
+                u = luck[b, t, w]
+                a = 0 if u < pi[b, t, p, 0] else (1 if u < pi[b, t, p, 0] + pi[b, t, p, 1] else 2)
+                move = a - p
+                paid[t, w] = move * buy[b, t] if move > 0 else -move * sell[b, t]
+                earned[b, w] += (a - 1) * ret[b, t] - paid[t, w]
+                held[t, w], gone[t, w] = p, a
+                p = a
+            trace, after = 0.0, last[b, p]
+            for t in range(n_rows - 1, -1, -1):
+                if over[b, t]:
+                    trace, after = 0.0, 0.0
+                value = values[b, t, held[t, w]]
+                reward = (gone[t, w] - 1) * ret[b, t] - paid[t, w]
+                trace = reward + gamma * after - value + gamma * lam * trace
+                found[t, w] = trace + value
+                after = value
+        for t in range(n_rows):
+            total[:], count[:] = 0.0, 0.0
+            for w in range(n_walks):
+                total[held[t, w]] += found[t, w]
+                count[held[t, w]] += 1.0
+            for w in range(n_walks):
+                p, a = held[t, w], gone[t, w]
+                yardstick = values[b, t, p]
+                if by_peers:
+                    yardstick = (total[p] - found[t, w] + yardstick) / count[p]
+                weight[b, t, p, a] += 1.0
+                signal[b, t, p, a] += found[t, w] - yardstick
+                stand[b, t, a] += found[t, w] + paid[t, w]
+                seen[b, t, a] += 1.0
+            for p in range(3):
+                for a in range(3):
+                    if weight[b, t, p, a] > 0:
+                        signal[b, t, p, a] /= weight[b, t, p, a]
+                        weight[b, t, p, a] /= n_walks
+                if seen[b, t, p] > 0:
+                    stand[b, t, p] /= seen[b, t, p]
+                    seen[b, t, p] /= n_walks
+    return weight, signal, stand, seen, earned
