@@ -1,14 +1,15 @@
-"""Promote as a task: the gate's verdict, with a certificate when there is one."""
+"""Promote as a task: the gate's verdict, with a certificate when there is one; and a person's word before live."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from decot.experiment import promote as core
+from decot.experiment import stages
 from decot.experiment.config import Experiment
 from decot.experiment.order import Order
 from decot.experiment.place import Place
@@ -52,6 +53,26 @@ def judge(order: Order, landed: Landed, enriched: Enriched, trained: Trained) ->
             trained.searched.folder,
             trained.artefact,
             trained.seeds,
+            landed.raw.get("headlines"),
         )
     create_markdown_artifact(judged["card"], key="gate-card", description=f"verdict: {judged['verdict']}")
-    return Judged(**judged)
+    return Judged(**{item.name: judged[item.name] for item in fields(Judged)})
+
+
+@task(name="present", task_run_name="the gate card of {digest}")
+def present(home: str, digest: str) -> stages.Presented:
+    """Everything the person who decides must see; refused before anybody is asked if a paper does not hold."""
+    presented = stages.present(Place(home), digest)
+    create_markdown_artifact(presented.card, key="approval", description=f"before {digest[:12]} goes live")
+    return presented
+
+
+@task(name="settle", task_run_name="{approved_by} on {digest}")
+def settle(
+    home: str, digest: str, session: str, is_approved: bool, approved_by: str, reason: str
+) -> dict[str, Any]:
+    """The person's word, signed and written into the registry."""
+    place = Place(home)
+    if not is_approved:
+        return stages.declined(place, digest, approved_by, reason)
+    return stages.go_live(place, digest, session, approved_by, reason)

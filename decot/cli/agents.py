@@ -1,10 +1,10 @@
-"""The commands about agents: who is certified, a paper session, the ledger of trials, the gate's calibration."""
+"""The commands about agents: who is certified and how far it has come, and a paper session."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,15 +14,24 @@ from decot.cli.common import (
     Home,
     Profile,
     Quiet,
+    fail,
     guarded,
+    registered,
     show,
 )
+from decot.cli.gate import gate_app, ledger_app
+from decot.cli.keys import keys_app
 
 app = typer.Typer()
-ledger_app = typer.Typer(help="The list of every trial ever made.", no_args_is_help=True)
-gate_app = typer.Typer(help="What is known of the gate itself.", no_args_is_help=True)
-app.add_typer(ledger_app, name="ledger")
+agents_app = typer.Typer(
+    help="Who is certified and how far it has come; on its own: the list.", invoke_without_command=True
+)
+app.add_typer(agents_app, name="agents")
 app.add_typer(gate_app, name="gate")
+app.add_typer(keys_app, name="keys")
+app.add_typer(ledger_app, name="ledger")
+
+Digest = Annotated[str, typer.Argument(help="the agent's digest in the registry, or its beginning")]
 
 
 @app.command(
@@ -47,9 +56,11 @@ def trade(
     show(json.dumps(summary) if as_json else summary["card"])
 
 
-@app.command(epilog="Example:  decot agents --json")
-def agents(home: Home = HOME, as_json: AsJson = False) -> None:
-    """Every agent the gate has certified, and how far it has come."""
+@agents_app.callback(invoke_without_command=True)
+def agents(ctx: typer.Context, home: Home = HOME, as_json: AsJson = False) -> None:
+    """Every agent the gate has certified, and how far it has come: candidate → certified → paper → live → retired."""
+    if ctx.invoked_subcommand is not None:
+        return
     from decot.gate.registry import Registry
 
     found = [
@@ -60,37 +71,79 @@ def agents(home: Home = HOME, as_json: AsJson = False) -> None:
     show(json.dumps(found) if as_json else "\n".join(lines) or "no agent has been certified here yet")
 
 
-@ledger_app.command("verify", epilog="Example:  decot ledger verify .decot/search/NAME/ledger.jsonl")
-def ledger_verify(
-    path: Annotated[Path, typer.Argument(help="the ledger file")], as_json: AsJson = False
-) -> None:
-    """Recompute the chain of hashes; a line that was edited, removed or reordered is named."""
-    from decot.evolve.ledger import Ledger
-
-    summary = guarded(lambda listener: Ledger.verify(path), quiet=True)
-    plain = {"lines": summary.n_lines, "trials": summary.n_trials, "head": summary.head}
-    show(
-        json.dumps(plain)
-        if as_json
-        else f"whole: {plain['lines']} lines, {plain['trials']} trials, head {plain['head']}"
+@agents_app.command("verify", epilog="Example:  decot agents verify 3f2a9c --json")
+def agents_verify(digest: Digest, home: Home = HOME, as_json: AsJson = False) -> None:
+    """Is the certificate whole, in time, of a trusted key, and about these very bytes and this very code?"""
+    plain = guarded(lambda listener: _verified(home, digest), quiet=True)
+    history = "\n".join(
+        f"  {event['at'][:19]}  {event['stage']:<10} {event['why']}" for event in plain["history"]
     )
+    told = (
+        f"holds: {plain['digest'][:16]} is {plain['stage']}, certificate {plain['serial'][:16]} of key {plain['key']}, "
+        f"until {plain['expires'][:10]}\n{history}"
+    )
+    show(json.dumps(plain) if as_json else told)
 
 
-@gate_app.command("calibrate", epilog="Example:  decot gate calibrate --show --json")
-def gate_calibrate(
-    show_stored: Annotated[
-        bool, typer.Option("--show", help="print the stored result instead of running")
-    ] = False,
-    tape: Annotated[
-        Path | None, typer.Option(help="resample this recorded tape instead of a made-up one")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="processes; the result does not depend on it")] = 1,
+@agents_app.command(
+    "promote", epilog="Examples:  decot agents promote 3f2a9c paper  ·  decot agents promote 3f2a9c live"
+)
+def agents_promote(
+    digest: Digest,
+    stage: Annotated[str, typer.Argument(help="paper, or live; nothing can be skipped")],
+    profile: Profile = "demo",
+    minutes: Annotated[float, typer.Option(help="paper: length of the session")] = 30.0,
+    home: Home = HOME,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """One stage on. Paper runs a paper session and signs its figures; live asks a person in the Prefect UI.
+
+    Live needs a server with a UI (`decot up` in another terminal) and waits there, paused, for a name, a decision and a
+    reason. There is no option that skips the question.
+    """
+    if stage == "paper":
+        from decot.experiment.stages import to_paper
+
+        plain = guarded(lambda listener: to_paper(home, digest, profile, minutes, listener), quiet)
+        told = f"{plain['card']}\n\n{plain['digest'][:16]} is on paper"
+    elif stage == "live":
+        plain = guarded(lambda listener: registered("approve")(home, digest), quiet)
+        told = f"{plain['digest'][:16]} is {plain['stage']}: {plain['reason']}"
+    else:
+        fail(
+            f"{stage!r}: an agent is promoted to paper or live; the gate alone certifies: decot gate RUN",
+            code=2,
+        )
+    show(json.dumps(plain) if as_json else told)
+
+
+@agents_app.command("retire", epilog="Example:  decot agents retire 3f2a9c --why 'its market is gone'")
+def agents_retire(
+    digest: Digest,
+    why: Annotated[str, typer.Option(help="the reason, kept in the registry")],
+    home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """How often the gate promotes luck, and how small an edge it finds: the whole selection on markets that are known."""
-    from decot.gate.calibrate import main
+    """Out of service for good."""
+    from decot.experiment.place import Place
+    from decot.experiment.stages import retire
 
-    words = ["--show"] if show_stored else ["--workers", str(workers)]
-    words += ["--tape", str(tape)] if tape is not None else []
-    words += ["--json"] if as_json else []
-    raise typer.Exit(guarded(lambda listener: main(words), quiet=True))
+    plain = guarded(lambda listener: retire(Place(home), digest, why), quiet=True)
+    show(json.dumps(plain) if as_json else f"{plain['digest'][:16]} is retired: {plain['reason']}")
+
+
+def _verified(home: Path, digest: str) -> dict[str, Any]:
+    from decot.experiment.place import Place
+    from decot.experiment.stages import verified
+
+    entry, signed = verified(Place(home), digest)
+    return {
+        "digest": entry.digest,
+        "stage": entry.stage,
+        "serial": signed.serial,
+        "key": signed.key_id,
+        "issued": signed.issued,
+        "expires": signed.expires,
+        "history": list(entry.history),
+    }

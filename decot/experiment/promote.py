@@ -1,49 +1,67 @@
-"""Promote: everything the judge reads is gathered from `model`, `market`, `rl` and the ledger; the gate decides."""
+"""Promote: everything the judge reads is gathered from `model`, `market`, `rl` and the ledger; the gate decides.
+
+`judge` puts a fresh artefact before the gate, `judge_again` the artefact of a finished run, from its files alone. Both
+are the same judgement; the second also holds the files against what was written down the first time.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
 from decot import clock
+from decot.errors import ConfigError, LedgerBroken
 from decot.evolve.ledger import Ledger
+from decot.experiment import examine
+from decot.experiment.attempts import Attempt, knock
 from decot.experiment.baselines import least_squares
+from decot.experiment.brief import Brief, find, opened, remember
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
-from decot.experiment.enrich import open_context, surroundings
-from decot.experiment.mind import mind_of
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from decot.experiment.replay import in_fresh_process, other_day_digest
-from decot.experiment.school import School, part_of, rejoin, schema_hash
-from decot.experiment.train import period_bars, targets_on
-from decot.features.batch import compute
-from decot.features.causality import check_table
-from decot.features.kernel import BAR_INPUTS
-from decot.features.table import base_table, features_table
-from decot.gate.card import html_card, markdown_card, text_card
-from decot.gate.certificate import issue, open_key
-from decot.gate.drills import DRILLS, drill_bars
-from decot.gate.evidence import HeadFigure, Ledgered, Scene, WordFigures, gather, p99_us, trials_matrix
+from decot.experiment.school import School, rejoin, schema_hash
+from decot.experiment.trial import period_bars, targets_on
+from decot.gate.card import html_card, html_page, markdown_card, svg_card, text_card
+from decot.gate.certificate import issue
+from decot.gate.evidence import Evidence, Scene, gather
+from decot.gate.keys import key_path, signing_key
+from decot.gate.ladder import ladder
 from decot.gate.registry import Registry
 from decot.gate.rules import judge as weigh
-from decot.model.agent import Agent
+from decot.gate.signed import digest_of, write_whole
+from decot.gate.verdict import Verdict
 from decot.model.checkpoint import load, read
-from decot.report.progress import say
-from decot.rl.faithful import WordReport, word_report
-from decot.rl.heads import HeadCheck, head_report
+from decot.report.progress import Listener, listening, say
+from decot.rl.faithful import word_report
+from decot.rl.heads import head_report
 from schemas.ref import Ref
 
 _STEPS = 7
-_DRILL_BARS = 3_000
-_CAUSAL_BARS = 1_500
-_TIMED_BARS = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """A question about another market than the run's own; nothing is ever certified on it."""
+
+    fee_bps: float | None = None
+    """taker fee a side instead of the venue's; the maker's is at most as high"""
+    also: str = ""
+    """another recorded market the agent must pass as well"""
+
+    def faults(self) -> list[str]:
+        """Everything wrong with the question."""
+        found = []
+        if self.fee_bps is not None and not 0 <= self.fee_bps < 1_000:
+            found.append(f"--fee-bps {self.fee_bps:g} is not a fee; give 0 or more, below 1000")
+        if self.also and not Path(self.also).exists():
+            found.append(f"--also {self.also}: there is no such file or folder; check the path")
+        return found
 
 
 def judge(
@@ -56,189 +74,261 @@ def judge(
     search: str,
     artefact: str,
     seeds: list[dict[str, Any]],
+    headlines: Ref | None = None,
 ) -> dict[str, Any]:
     """The verdict on one artefact, with every figure it rests on; a certificate when all rules hold."""
-    folder = place.home / "artefacts" / artefact
+    brief = Brief(
+        order=order,
+        features=features,
+        bars=bars,
+        context=context,
+        search=search,
+        artefact=artefact,
+        seeds=seeds,
+        headlines=headlines,
+    )
+    return _judged(experiment, place, _as_before(place, brief, experiment), WhatIf(), is_first=True)
+
+
+def _as_before(place: Place, brief: Brief, experiment: Experiment) -> Brief:
+    """The same with what was written down when this artefact was judged first, if choices and code are still the same."""
+    now = replace(brief, choices=examine.plain_of(experiment), code=code_version())
+    then = opened(place.home, brief.artefact)
+    if then is None or (then.choices, then.code, then.features) != (now.choices, now.code, now.features):
+        return now
+    return replace(now, ledger=then.ledger, pnl=then.pnl)
+
+
+def judge_again(
+    home: Path, run: str, asked: WhatIf | None = None, listener: Listener | None = None
+) -> dict[str, Any]:
+    """The verdict on the finalist of a finished run, from its files; each call is written to the list of attempts.
+
+    Raises:
+        ConfigError: no such run, or a question that makes no sense.
+        LakeBroken, LedgerBroken, CheckpointRefused: a file is not what it was.
+    """
+    asked = asked or WhatIf()
+    if asked.faults():
+        raise ConfigError(asked.faults())
+    brief, place = find(home, run), Place(home)
+    order = replace(brief.order, home=str(home))
+    with listening(listener):
+        experiment = Experiment.of(order)
+        return _judged(experiment, place, replace(brief, order=order), asked)
+
+
+def _judged(
+    experiment: Experiment, place: Place, brief: Brief, asked: WhatIf, *, is_first: bool = False
+) -> dict[str, Any]:
+    folder = place.home / "artefacts" / brief.artefact
+    ledger_path = place.home / "search" / brief.search / "ledger.jsonl"
+    say("promote", 0, _STEPS, "the files: ledger, tables, artefact")
+    ledger = _anchored(ledger_path, brief)
     agent, manifest = load(folder)
-    school = rejoin(experiment, place.get(features), manifest)
-    say("promote", 0, _STEPS, "heads and words on rows it was not taught on")
+    table, frame = place.lake.check(brief.features), place.lake.check(brief.bars)
+    news = place.lake.check(brief.headlines) if brief.headlines else None
+    school = rejoin(experiment, table, manifest)
+    if asked.fee_bps is not None:
+        fee = asked.fee_bps
+        dear = school.rules.with_fees(
+            min(school.rules.maker_bps, fee), fee, f"what if the taker paid {fee:g} bps"
+        )
+        school = replace(school, rules=dear)
+    attempt = _attempt(place, school, experiment, brief, asked)
+
+    say("promote", 1, _STEPS, "heads and words on rows it was not taught on")
     heads = head_report(agent, school.other.lesson, school.other.steps, seed=experiment.seed)
     words = word_report(agent, school.other.lesson, seed=experiment.seed)
-    say("promote", 1, _STEPS, "the other day")
     scenes = {
         part.name: Scene(part.tape, targets_on(experiment, agent, part))
         for part in (school.validation, school.other)
     }
-    again = [load(place.home / "artefacts" / row["artefact"])[0] for row in seeds]
+    again = [load(place.home / "artefacts" / row["artefact"])[0] for row in brief.seeds]
     retrained = [Scene(school.other.tape, targets_on(experiment, one, school.other)) for one in again]
     linear = Scene(school.other.tape, least_squares(school.train, school.other))
+    other_market, where = None, "none was given (--also TAPE)"
+    if asked.also:
+        other_market, where = examine.elsewhere(
+            experiment, place, brief.context, agent, school, Path(asked.also)
+        )
     say("promote", 2, _STEPS, "anomaly drills")
-    frame = place.get(bars)
-    drills = _drills(experiment, place, context, agent, school, frame)
+    drills = examine.drilled(experiment, place, brief.context, agent, school, frame)
     say("promote", 3, _STEPS, "does any column see the future")
-    leaks = _leaks(experiment, frame)
+    leaks = examine.leaks(experiment, frame)
+    leaks += [
+        f"{name} (stored values are not what the bars give)"
+        for name in examine.slipped_in(experiment, place, brief.context, table, frame, news)
+    ]
     say("promote", 4, _STEPS, "how long a decision takes")
-    p99 = _decision_p99(experiment, place, context, agent, manifest, frame)
+    p99 = examine.decision_p99(experiment, place, brief.context, agent, manifest, frame)
     say("promote", 5, _STEPS, "the artefact again, in a fresh process")
-    here = other_day_digest(experiment, place, features, folder)
-    elsewhere = in_fresh_process(order, features, folder)
-    ledger_path = place.home / "search" / search / "ledger.jsonl"
+    here = other_day_digest(experiment, place, brief.features, folder)
+    fresh = in_fresh_process(brief.order, brief.features, folder)
+    brief = replace(brief, ledger=brief.ledger or ledger, pnl=brief.pnl or here)
+    if is_first:
+        remember(place.home, brief)
     evidence = gather(
         validation=scenes["validation"],
         other_day=scenes["other day"],
         rules=school.rules,
         account=school.account,
-        ledger=_ledgered(ledger_path, _attempt(place, school, artefact)),
+        ledger=examine.ledgered(ledger_path, attempt.number),
         period_bars=period_bars(experiment),
         clock_ms=experiment.clock_ms,
-        heads=[_head(check) for check in heads],
-        words=_words(words),
+        heads=[examine.head_figure(check) for check in heads],
+        words=examine.word_figures(words),
         drills=drills,
         decision_p99_us=p99,
-        reproduced=here == elsewhere,
+        reproduced=here == fresh == brief.pnl,
         seed_scenes=retrained,
         least_squares=linear,
+        other_market=other_market,
         feature_leaks=leaks,
-        manifest_faults=_differences(experiment, folder, features),
-        notes={"venue": school.rules.name, "artefact": artefact},
+        manifest_faults=_differences(experiment, folder, brief) + _left_out(ledger_path, brief),
+        notes=_notes(place, school, brief, asked, attempt, where),
         cfg=experiment.gate,
     )
+    evidence = replace(evidence, ladder=ladder(evidence))
     say("promote", 6, _STEPS, "weighing")
     verdict = weigh(evidence, experiment.gate)
-    plain = verdict.as_json()
+    is_own = asked.fee_bps is None
     certificate = ""
-    if verdict.verdict == "promoted":
-        certificate = _certify(experiment, place, folder, plain, features, ledger_path)
+    if verdict.verdict == "promoted" and is_own:
+        certificate = _certify(experiment, place, folder, verdict.as_json(), brief, ledger_path)
+    card = _put_away(place, brief, asked, verdict, evidence)
     say("promote", _STEPS, _STEPS, verdict.verdict.replace("_", " "))
     return {
-        **plain,
+        **verdict.as_json(),
         "certificate": certificate,
         "card": markdown_card(verdict, evidence),
         "text": text_card(verdict, evidence),
         "html": html_card(verdict, evidence),
-        "heads": [_told(check) for check in heads],
-        "words": _word_rows(words),
+        "heads": [examine.head_row(check) for check in heads],
+        "words": examine.word_rows(words),
         "p99_us": round(p99, 1),
+        "attempt": attempt.number,
+        "looks": attempt.looks,
+        "ladder": [_finite(asdict(rung)) for rung in evidence.ladder],
+        "stress": [asdict(row) for row in evidence.stress],
+        "notes": evidence.notes,
+        "svg": svg_card(verdict, evidence),
+        "page": str(card.resolve()),
     }
 
 
-def _head(check: HeadCheck) -> HeadFigure:
-    return HeadFigure(
-        name=check.name,
-        statistic=check.statistic,
-        p_value=check.p_value,
-        alive=check.alive,
-        entropy=check.entropy,
-        ablation_change=check.ablation_change,
-    )
+def _anchored(path: Path, brief: Brief) -> dict[str, Any]:
+    """Head and length of the trial ledger; every retrained seed, and what was there the first time, must be in it.
 
-
-def _told(check: HeadCheck) -> dict[str, Any]:
-    plain = {key: value for key, value in asdict(check).items() if key != "n"}
-    return {key: round(value, 4) if isinstance(value, float) else value for key, value in plain.items()}
-
-
-def _words(report: WordReport) -> WordFigures:
-    read_now = [value for name, value in report.accuracy.items() if name not in ("outlook", "risk")]
-    return WordFigures(
-        accuracy=float(np.mean(read_now)),
-        intervention=report.intervention,
-        stability=report.stability,
-        shuffled=report.shuffled,
-        reparse=report.reparsed,
-    )
-
-
-def _word_rows(report: WordReport) -> list[dict[str, Any]]:
-    return [
-        {
-            "question": name,
-            "accuracy": round(report.accuracy[name], 4),
-            "always_the_commonest": round(report.majority[name], 4),
-            "entropy_nats": round(report.entropy[name], 4),
-        }
-        for name in report.accuracy
-    ]
-
-
-def _drills(
-    experiment: Experiment, place: Place, context: str, agent: Agent, school: School, bars: pl.DataFrame
-) -> dict[str, Scene]:
-    """The last bars of the other day with an anomaly in their middle, as the agent would have seen them."""
-    known = open_context(place, context)
-    tail = bars.tail(_DRILL_BARS)
-    cfg = replace(experiment.features, clock_ms=experiment.clock_ms)
-    scenes = {}
-    for name in DRILLS:
-        hurt = drill_bars(tail, name)
-        matrix = compute(hurt, cfg)
-        wide = features_table(
-            base_table(hurt, cfg, matrix=matrix), matrix, surroundings(experiment, place, known, hurt, None)
-        )
-        part = part_of(experiment, name, wide, school.rules, school.scaler, school.grounding)
-        scenes[name] = Scene(part.tape, targets_on(experiment, agent, part))
-    return scenes
-
-
-def _leaks(experiment: Experiment, bars: pl.DataFrame) -> list[str]:
-    cfg = replace(experiment.features, clock_ms=experiment.clock_ms)
-
-    def build(frame: pl.DataFrame) -> pl.DataFrame:
-        matrix = compute(frame, cfg)
-        return features_table(base_table(frame, cfg, matrix=matrix), matrix, {})
-
-    found = check_table(build, bars.head(_CAUSAL_BARS), cuts=8, seed=experiment.seed)
-    return sorted({leak.column for leak in found})
-
-
-def _decision_p99(
-    experiment: Experiment,
-    place: Place,
-    context: str,
-    agent: Agent,
-    manifest: Mapping[str, Any],
-    bars: pl.DataFrame,
-) -> float:
-    """99th percentile of one live decision: features, regime, network and words, microseconds."""
-    mind = mind_of(experiment, open_context(place, context), agent, manifest)
-    tail = bars.tail(_TIMED_BARS)
-    stamps, values = tail["timestamp"].to_list(), tail.select(BAR_INPUTS).to_numpy()
-
-    def one(row: int) -> object:
-        return mind.decide(mind.read(stamps[row], values[row]), 0)
-
-    return p99_us(one, len(stamps))
-
-
-def _ledgered(path: Path, attempt: int) -> Ledgered:
-    """The trials as the gate counts them; raises LedgerBroken when the chain does not hold."""
+    Raises:
+        LedgerBroken: the chain does not hold, or lines that were there are gone.
+    """
     summary = Ledger.verify(path)
-    trials = [line.payload["evaluation"]["period_pnl"] for line in Ledger(path).lines("trial")]
-    return Ledgered(trials=trials_matrix(trials), n_trials=summary.n_trials, attempt=attempt)
+    lines = Ledger(path).lines()
+    hashes = {line.hash for line in lines}
+    said = brief.ledger
+    if said and said["head"] not in hashes:
+        raise LedgerBroken(
+            f"{path.name}: ledger trimmed: it had {said['lines']} lines up to {said['head'][:12]} when the agent was "
+            f"judged first, now it has {len(lines)} without that one; restore it from a copy"
+        )
+    taught = {line.payload.get("seed") for line in lines if line.kind == "trial"}
+    gone = [str(row["seed"]) for row in brief.seeds if row["seed"] not in taught]
+    if gone:
+        raise LedgerBroken(
+            f"{path.name}: ledger trimmed: no line tells of the retraining with seed {', '.join(gone)}; "
+            "restore it from a copy"
+        )
+    return {"head": summary.head, "lines": summary.n_lines}
 
 
-def _attempt(place: Place, school: School, artefact: str) -> int:
-    """Which attempt this artefact is on these judging rows; looking again at the same one is no new attempt."""
-    ledger = Ledger(place.home / "attempts.jsonl")
-    rows = school.other.tape
-    day = f"{int(rows.timestamp[0])}-{int(rows.timestamp[-1])}-{float(rows.mid.sum()):.6f}"
-    seen = [line.payload["artefact"] for line in ledger.lines("attempt") if line.payload["day"] == day]
-    if artefact not in seen:
-        ledger.append("attempt", {"artefact": artefact, "day": day})
-        seen.append(artefact)
-    return list(dict.fromkeys(seen)).index(artefact) + 1
+def _left_out(path: Path, brief: Brief) -> list[str]:
+    """Retrainings the ledger tells of that are not put before the gate: an unlucky seed may not be forgotten."""
+    ours = {row["seed"] for row in brief.seeds}
+    tried = [line.payload for line in Ledger(path).lines("trial") if line.payload.get("role") == "finalist"]
+    gone = [str(one["seed"]) for one in tried if one["seed"] not in ours and one["evaluation"]["period_pnl"]]
+    return [f"seeds: the ledger tells of retrainings that are left out: {', '.join(gone)}"] if gone else []
 
 
-def _differences(experiment: Experiment, folder: Path, features: Ref) -> list[str]:
-    """What the artefact was made from against what is here."""
+def _attempt(place: Place, school: School, experiment: Experiment, brief: Brief, asked: WhatIf) -> Attempt:
+    """Which attempt this is on these judging rows; the same question asked again spends no more alpha."""
+    about: dict[str, Any] = {"artefact": brief.artefact}
+    about |= {"fee_bps": asked.fee_bps} if asked.fee_bps is not None else {}
+    about |= {"also": Path(asked.also).name} if asked.also else {}
+    bounds = json.loads(json.dumps(experiment.to_dict()["gate"], default=str))
+    return knock(place.home, school.other.tape, digest_of([about, bounds, school.rules.name]), about)
+
+
+def _notes(
+    place: Place, school: School, brief: Brief, asked: WhatIf, attempt: Attempt, where: str
+) -> dict[str, str]:
+    """Facts for the card."""
+    rules, other = school.rules, school.other.tape
+    notes = {
+        "venue": f"{rules.name}: maker {rules.maker_bps:g}, taker {rules.taker_bps:g} bps, lot {rules.lot:g}, "
+        f"minimum {rules.min_notional_usdt:g} USDT",
+        "artefact": brief.artefact,
+        "other day": f"{clock.iso(int(other.timestamp[0]))} … {clock.iso(int(other.timestamp[-1]))}",
+        "other market": where,
+        "looks": f"{attempt.looks} at these rows so far, attempt {attempt.number} spends alpha",
+        "data": f"features version {brief.features.version}, {brief.features.digest[:12]}",
+    }
+    newest = place.lake.latest(brief.features.table)
+    if newest > brief.features.version:
+        notes["data"] += f"; the lake holds version {newest} by now"
+    if asked.fee_bps is not None:
+        notes["what if"] = f"the taker paid {asked.fee_bps:g} bps a side; nothing is certified on a what-if"
+    return notes
+
+
+def _differences(experiment: Experiment, folder: Path, brief: Brief) -> list[str]:
+    """What the artefact was made from against what is here, each with both values."""
     _, _, manifest = read(folder)
-    wanted = {
+    wanted: Mapping[str, Any] = {
         "schema": schema_hash(),
         "code": code_version(),
         "clock_ms": experiment.clock_ms,
-        "data": [features.to_dict()],
+        "context": brief.context,
+        "data": [brief.features.to_dict()],
     }
-    return [key for key, value in wanted.items() if manifest.get(key) != json.loads(json.dumps(value))]
+    found = [
+        f"{key}: trained with {_short(manifest.get(key))}, here {_short(json.loads(json.dumps(value)))}"
+        for key, value in wanted.items()
+        if manifest.get(key) != json.loads(json.dumps(value))
+    ]
+    return found + _changed(brief.choices, examine.plain_of(experiment))
+
+
+def _changed(then: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
+    """Leaves of a profile that are not what they were."""
+    found: list[str] = []
+    for key in sorted({*then, *now}):
+        old, new = then.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _changed(old, new, f"{where}{key}.")
+        elif old != new:
+            found.append(f"profile {where}{key}: {old!r} when it was judged first, {new!r} now")
+    return found
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return ", ".join(f"{one['name']} version {one['version']} ({one['digest'][:12]})" for one in value)
+    text = str(value)
+    return text[:12] if len(text) > 24 else text
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(x, float) and not math.isfinite(x) else x for key, x in row.items()}
+
+
+def _put_away(place: Place, brief: Brief, asked: WhatIf, verdict: Verdict, evidence: Evidence) -> Path:
+    """The card as a page of its own, beside the brief; one per question."""
+    name = "card" if asked.fee_bps is None else f"card-{asked.fee_bps:g}bps"
+    name += f"-{Path(asked.also).stem}" if asked.also else ""
+    path = place.folder("gate", brief.artefact) / f"{name}.html"
+    write_whole(path, html_page(verdict, evidence).encode())
+    return path
 
 
 def _certify(
@@ -246,25 +336,26 @@ def _certify(
     place: Place,
     folder: Path,
     verdict: dict[str, Any],
-    features: Ref,
+    brief: Brief,
     ledger_path: Path,
 ) -> str:
     """Sign it, keep it in the registry, and give the name of its entry."""
-    key = open_key(place.folder("keys") / "signing.pem")
-    registry = Registry(place.folder("registry"))
     now = clock.now()
+    key, expires = signing_key(key_path(place.home), now)
+    registry = Registry(place.folder("registry"))
     entry = registry.add(folder, now=now, note=f"profile {experiment.name}")
     if entry.stage == "candidate":
         issue(
             registry.certificate_of(entry.digest),
             artefact=entry.folder,
             verdict=verdict,
-            data=[features.to_dict()],
+            data=[brief.features.to_dict()],
             code=code_version(),
             config=json.loads(json.dumps(experiment.to_dict(), default=str)),
             ledger_head=Ledger.verify(ledger_path).head,
             key=key,
             now=now,
+            key_expires=expires,
         )
         registry.promote(
             entry.digest, "certified", now=now, why="every rule of the gate holds", trusted=[key.public_key()]

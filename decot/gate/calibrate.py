@@ -18,7 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from decot.gate.calibration import STORE, bounds_digest, clopper_pearson, stored, told
+from decot.gate.calibration import (
+    STORE,
+    bounds_digest,
+    clopper_pearson,
+    power_picture,
+    public,
+    stored,
+    told,
+)
 from decot.gate.config import GateConfig
 from decot.gate.knock import Bench, CalibrationConfig, Job, Runner, runner
 from decot.gate.nulls import KINDS, Base, edge_per_beta
@@ -126,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes; the figures do not depend on it")
     parser.add_argument("--tape", type=Path, help="resample this recorded tape instead of a made-up stretch")
     parser.add_argument("--markets", type=int, default=CalibrationConfig().markets_per_kind, help="per kind")
+    parser.add_argument("--picture", type=Path, help="draw the power curve into this SVG file as well")
     chosen = parser.parse_args(arguments)
     if chosen.show:
         found = stored(path=chosen.out)
@@ -142,7 +151,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = calibrate(cfg, base=base, workers=chosen.workers, progress=print_progress)
         found["base"] = "made-up" if chosen.tape is None else chosen.tape.name
         chosen.out.write_text(json.dumps(found, indent=1) + "\n")
-    sys.stdout.write((json.dumps(found) if chosen.json else told(found)) + "\n")
+    if chosen.picture is not None:
+        chosen.picture.parent.mkdir(parents=True, exist_ok=True)
+        chosen.picture.write_text(power_picture(found, standalone=True) + "\n")
+    sys.stdout.write((json.dumps(public(found)) if chosen.json else told(found)) + "\n")
     kept = found["false_promotion"]["upper95"] <= 0.05 and (found["power"]["at_declared_edge"] or 0) >= 0.8
     return 0 if kept else 1
 

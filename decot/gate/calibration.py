@@ -38,6 +38,22 @@ def stored(gate: GateConfig | None = None, path: Path = STORE) -> dict[str, Any]
     return found if found.get("bounds") == bounds_digest(gate or GateConfig()) else None
 
 
+def public(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures everybody may build on: false promotions with their upper bound, and the power curve."""
+    false, power = found["false_promotion"], found["power"]
+    curve = [
+        {key: point[key] for key in ("edge_bps", "power", "low95", "high95")} for point in power["curve"]
+    ]
+    return {
+        "false_promotion": {key: false[key] for key in ("markets", "rate", "upper95")},
+        "power": {
+            "declared_edge_bps": power["declared_edge_bps"],
+            "at_declared_edge": power["at_declared_edge"],
+            "curve": curve,
+        },
+    }
+
+
 def told(found: Mapping[str, Any]) -> str:
     """A calibration in words."""
     false, family, power = found["false_promotion"], found["family"], found["power"]
@@ -55,8 +71,13 @@ def told(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def power_picture(found: Mapping[str, Any], *, width: int = 640, height: int = 320) -> str:
-    """The power curve as one self-contained SVG: a point per edge with its exact 95 % bounds."""
+def power_picture(
+    found: Mapping[str, Any], *, width: int = 640, height: int = 320, standalone: bool = False
+) -> str:
+    """The power curve as one self-contained SVG: a point per edge with its exact 95 % bounds.
+
+    A standalone file brings its own paper, light or dark; within a page it takes the page's colours.
+    """
     power = found["power"]
     curve = sorted(power["curve"], key=lambda point: point["edge_bps"])
     left, right, top, bottom = 56, width - 20, 28, height - 48
@@ -90,7 +111,13 @@ def power_picture(found: Mapping[str, Any], *, width: int = 640, height: int = 3
     parts.append(text(declared, top - 4, f"declared: {power['declared_edge_bps']:g} bps"))
     parts.append(text((left + right) // 2, height - 8, "planted edge, gross bps a trade"))
     parts.append(text(left, 14, "power of the gate: share of planted markets promoted", "start"))
+    paper = ""
+    if standalone:
+        paper = (
+            "<style>svg{color:#222}.paper{fill:#fff}@media(prefers-color-scheme:dark){svg{color:#ddd}"
+            f'.paper{{fill:#15181c}}}}</style><rect class="paper" width="{width}" height="{height}"/>'
+        )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'font-family="system-ui,sans-serif" font-size="12" fill="currentColor">{"".join(parts)}</svg>'
+        f'font-family="system-ui,sans-serif" font-size="12" fill="currentColor">{paper}{"".join(parts)}</svg>'
     )

@@ -1,17 +1,18 @@
 """The gate card: one page, verdict on top, each rule with figure, bound and a sentence. Knows verdicts, judges nothing.
 
-As text for a terminal, markdown for a Prefect artifact, and an HTML fragment for the report.
+As text for a terminal, markdown for a Prefect artifact, and HTML (`page.py`) for the report or a page of its own.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from decot.gate.calibration import stored
-from decot.gate.figures import Evidence, Stress
+from decot.gate.drawing import drawing
+from decot.gate.figures import Evidence, Rung, Stress
+from decot.gate.page import fragment, page
 from decot.gate.verdict import Rule, Verdict
 
 TITLES = {
@@ -69,6 +70,8 @@ def text_card(
         lines.append(f"  {_sign(rule)}  {rule.name:<{width}} {figures} {rule.why}")
     if evidence is not None and evidence.stress:
         lines += ["", "  the same decisions, net bps of capital:", *_stress_rows(evidence.stress)]
+    if evidence is not None and evidence.ladder:
+        lines += ["", *_ladder_rows(evidence.ladder)]
     if evidence is not None and evidence.notes:
         lines += ["", *(f"  {name}: {told}" for name, told in sorted(evidence.notes.items()))]
     return "\n".join([*lines, "", _power_line(calibration)])
@@ -80,6 +83,17 @@ def _stress_rows(stress: Sequence[Stress]) -> list[str]:
     for fee in sorted({s.fee_x for s in stress}):
         cells = {s.latency_x: s.net_bps for s in stress if s.fee_x == fee}
         rows.append(f"  ×{fee:<8g}" + "".join(f"{cells[x]:<+17.1f}" for x in latencies))
+    return rows
+
+
+def _ladder_rows(ladder: Sequence[Rung]) -> list[str]:
+    """Shown, not judged; the p-values are that the agent, or the best of the whole search, is no better."""
+    width = max(len(rung.name) for rung in ladder)
+    head = f"  beside simple rules (shown, not judged){'':<{max(width - 37, 1)}}"
+    rows = [f"{head} net bps   p agent   p search (SPA)"]
+    for rung in ladder:
+        agent, search = ("–" if math.isnan(p) else f"{p:.3f}" for p in (rung.p_agent, rung.p_search))
+        rows.append(f"  {rung.name:<{max(width, 39)}}{rung.net_bps:>+9.1f} {agent:>9} {search:>10}")
     return rows
 
 
@@ -96,6 +110,10 @@ def markdown_card(
         )
     if evidence is not None and evidence.stress:
         lines += ["", "```", *_stress_rows(evidence.stress), "```"]
+    if evidence is not None and evidence.ladder:
+        lines += ["", "```", *_ladder_rows(evidence.ladder), "```"]
+    if evidence is not None and evidence.notes:
+        lines += ["", *(f"- {name}: {_cell(told)}" for name, told in sorted(evidence.notes.items()))]
     return "\n".join([*lines, "", _power_line(calibration), ""])
 
 
@@ -107,27 +125,25 @@ def html_card(
     verdict: Verdict, evidence: Evidence | None = None, calibration: Mapping[str, Any] | None = None
 ) -> str:
     """The card as an HTML fragment with its own small style, no scripts; every text is escaped."""
-    rows = "".join(
-        f'<tr class="{_sign(rule).lower()}"><td>{_sign(rule)}</td><td>{escape(rule.name)}</td>'
-        f"<td>{number(rule.figure)}</td><td>{escape(number(rule.bound))}</td><td>{escape(rule.why)}</td></tr>"
-        for rule in verdict.rules
-    )
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in verdict.reasons)
-    stress = ""
-    if evidence is not None and evidence.stress:
-        stress = f"<pre>{escape(chr(10).join(_stress_rows(evidence.stress)))}</pre>"
-    return (
-        f'<section class="gate {verdict.verdict}"><style>{_STYLE}</style><h2>{escape(_headline(verdict))}</h2>'
-        f"<ul>{reasons}</ul><table><thead><tr><th></th><th>rule</th><th>figure</th><th>bound</th><th>why</th></tr>"
-        f"</thead><tbody>{rows}</tbody></table>{stress}<p>{escape(_power_line(calibration))}</p></section>"
-    )
+    told = {"headline": _headline(verdict), "known": _power_line(calibration)}
+    return fragment(verdict, evidence, told, number)
 
 
-_STYLE = (
-    ".gate{font:15px/1.45 system-ui,sans-serif;max-width:72rem}.gate table{border-collapse:collapse;width:100%}"
-    ".gate td,.gate th{padding:.25rem .6rem;border-bottom:1px solid #8884;text-align:left;vertical-align:top}"
-    ".gate h2{padding:.5rem .8rem;border-radius:.4rem;color:#fff;background:#555}"
-    ".gate.promoted h2{background:#17692f}.gate.refused h2{background:#9b1c1c}"
-    ".gate.insufficient_evidence h2{background:#8a5a00}"
-    ".gate tr.fail td:first-child{color:#c22;font-weight:600}.gate tr.open td:first-child{color:#a60;font-weight:600}"
-)
+def html_page(
+    verdict: Verdict, evidence: Evidence | None = None, calibration: Mapping[str, Any] | None = None
+) -> str:
+    """The card as one page of its own, for a screen or a sheet of paper."""
+    calibration = stored() if calibration is None else calibration
+    title = f"Gate card: {TITLES[verdict.verdict].lower()}"
+    return page(html_card(verdict, evidence, calibration), title, calibration)
+
+
+def svg_card(
+    verdict: Verdict, evidence: Evidence | None = None, calibration: Mapping[str, Any] | None = None
+) -> str:
+    """The card as a picture for documents."""
+    told = {"headline": _headline(verdict), "known": _power_line(calibration)}
+    tables = _stress_rows(evidence.stress) if evidence is not None and evidence.stress else []
+    if evidence is not None and evidence.ladder:
+        tables += ["", *_ladder_rows(evidence.ladder)]
+    return drawing(verdict, evidence, told, tables, number)

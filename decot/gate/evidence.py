@@ -28,7 +28,7 @@ from decot.gate.figures import (
 )
 from decot.market.account import Account
 from decot.market.batch import simulate_many
-from decot.market.oracle import oracle
+from decot.market.oracle import bound_of
 from decot.market.rules import VenueRules
 from decot.market.simulate import Run, simulate
 from decot.market.tape import Tape
@@ -103,7 +103,9 @@ def gather(
         other_market=None
         if other_market is None
         else walked("other market", other_market, rules, account, period_bars),
-        baselines=_baselines(other_day, rules, account, period_bars, least_squares, random_draws, rng),
+        baselines=_baselines(
+            validation, other_day, rules, account, period_bars, least_squares, random_draws, rng
+        ),
         trials=ledger.trials,
         n_trials=ledger.n_trials,
         attempt=ledger.attempt,
@@ -144,9 +146,6 @@ def walked(
     tape, dearer = stressed(scene.tape, rules, fee_x, latency_x, late_bars)
     run = simulate(tape, scene.targets, dearer, account)
     gross, cost = trade_edges(run, tape)
-    qty = float(np.abs(run.lots).max(initial=0)) * rules.lot * rules.contract
-    if len(run.fills):
-        qty = max(qty, float(run.fills["qty"].max()))
     return Stretch(
         name=name,
         period_bps=periods(run.net_bps, period_bars),
@@ -154,7 +153,7 @@ def walked(
         cost_bps=cost,
         net_usdt=run.pnl_usdt,
         capital_usdt=account.capital_usdt,
-        oracle_usdt=float(oracle(tape, dearer, qty).bound_bps),
+        oracle_usdt=float(bound_of(run, tape, dearer)),
         refused_orders=sum(run.refused.values()),
         worst_drawdown=float(-run.drawdown_usdt.min(initial=0.0)) / account.capital_usdt,
         n_actions=int(np.unique(scene.targets).size),
@@ -226,6 +225,7 @@ def drill_loss(scene: Scene, rules: VenueRules, account: Account, at: int | None
 
 
 def _baselines(
+    validation: Scene,
     scene: Scene,
     rules: VenueRules,
     account: Account,
@@ -234,17 +234,19 @@ def _baselines(
     draws: int,
     rng: np.random.Generator,
 ) -> Baselines:
-    held = Scene(scene.tape, np.ones(len(scene.tape), np.int8))
+    held, before = (Scene(one.tape, np.ones(len(one.tape), np.int8)) for one in (scene, validation))
     tape, same = stressed(scene.tape, rules, 1.0, JUDGED_LATENCY_X)
     drawn = np.stack([shuffled_targets(scene.targets, rng) for _ in range(draws)])
     random_bps = simulate_many(tape, drawn, same, account).total_bps
     linear = None
     if least_squares is not None:
-        linear = walked("least squares", least_squares, rules, account, period_bars).net_bps
+        linear = walked("least squares", least_squares, rules, account, period_bars)
     return Baselines(
         buy_hold=walked("buy and hold", held, rules, account, period_bars),
         random_bps=random_bps,
-        least_squares_bps=linear,
+        least_squares_bps=None if linear is None else linear.net_bps,
+        least_squares=linear,
+        validation_hold=walked("buy and hold", before, rules, account, period_bars),
     )
 
 

@@ -125,6 +125,25 @@ class Baselines:
     """(R,) net of agents that trade as often as this one, at random times and sides"""
     least_squares_bps: float | None = None
     """net of a linear rule fitted on the training part; shown, not judged"""
+    least_squares: Stretch | None = None
+    """the same, walked"""
+    validation_hold: Stretch | None = None
+    """buy and hold on the part the search chose on"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One rule that needs no agent, and how sure it is that the agent, or the search, beats it. Shown, not judged."""
+
+    name: str
+    net_bps: float
+    """on the other day, bps of capital"""
+    sharpe: float
+    """per period"""
+    p_agent: float
+    """that the agent is no better on the other day"""
+    p_search: float
+    """that no trial of the whole search is better on validation (Hansen's SPA); NaN where it was not asked"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,6 +171,8 @@ class Evidence:
     heads: tuple[HeadFigure, ...] = ()
     words: WordFigures | None = None
     stress: tuple[Stress, ...] = ()
+    ladder: tuple[Rung, ...] = ()
+    """beside rules that need no agent; shown, not judged"""
     decision_p99_us: float = float("nan")
     reproduced: bool | None = None
     """the artefact, loaded anew, gave the very same P&L bit for bit"""

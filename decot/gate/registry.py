@@ -1,7 +1,7 @@
 """Where agents live and how far they have come: candidate → certified → paper → live → retired. Knows folders and hashes.
 
-A local folder, content-addressed: `objects/DIGEST/` holds the artefact, `records/DIGEST.json` its history. A stage change is
-one atomic write. W&B may mirror it; this is the truth.
+A local folder, content-addressed: `objects/DIGEST/` holds the artefact, `records/DIGEST.json` its history, `certificates/`
+what was signed about it. A stage change is one atomic write. W&B may mirror it; this is the truth.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from decot.errors import RegistryRefused
+from decot.errors import CertificateRefused, RegistryRefused
+from decot.gate.approval import read_approval, read_session
 from decot.gate.certificate import Certificate, digest_folder, verify
+from decot.gate.signed import REVOKED, digest_of
 
 STAGES = ("candidate", "certified", "paper", "live", "retired")
 _ALLOWED = {
@@ -76,7 +78,7 @@ class Registry:
         """The entry of that digest (or of an unambiguous beginning of it)."""
         found = [path.stem for path in self._records.glob(f"{digest}*.json")]
         if len(found) != 1:
-            raise RegistryRefused(f"{len(found)} agents begin with {digest!r}; `decot gate list` shows them")
+            raise RegistryRefused(f"{len(found)} agents begin with {digest!r}; `decot agents` shows them")
         history = json.loads((self._records / f"{found[0]}.json").read_text())
         return Entry(
             digest=found[0],
@@ -95,6 +97,31 @@ class Registry:
         """Where the certificate of an entry is kept."""
         return self.certificates / f"{self.get(digest).digest}.{stage}.json"
 
+    @property
+    def revocations(self) -> Path:
+        """The list of revoked certificates and keys; whoever verifies a note here looks at it."""
+        return self.certificates / REVOKED
+
+    def signers(self) -> dict[str, dict[str, str]]:
+        """Serial of every note here → the key that signed it, the agent it is about, its file."""
+        found = {}
+        for path in sorted(self.certificates.glob("*.*.json")):
+            body = json.loads(path.read_text())["body"]
+            found[digest_of(body)] = {
+                "key_id": str(body["key_id"]),
+                "agent": path.name.split(".")[0],
+                "file": path.name,
+            }
+        return found
+
+    def session_of(self, digest: str) -> Path:
+        """Where the signed paper session of an entry is kept."""
+        return self.certificates / f"{self.get(digest).digest}.session.json"
+
+    def approval_of(self, digest: str) -> Path:
+        """Where the signed approval of an entry is kept."""
+        return self.certificates / f"{self.get(digest).digest}.approval.json"
+
     def promote(
         self,
         digest: str,
@@ -107,9 +134,12 @@ class Registry:
     ) -> Entry:
         """One stage on. Everything past candidate needs its certificate, verified here; retiring needs none.
 
+        Live needs three notes that name each other: the live certificate, the signed paper session and a person's
+        signed approval of that session.
+
         Raises:
             RegistryRefused: a stage was skipped or does not exist.
-            CertificateRefused: the certificate does not hold.
+            CertificateRefused: the certificate, the session or the approval does not hold.
         """
         entry = self.get(digest)
         if stage not in STAGES:
@@ -130,8 +160,36 @@ class Registry:
                 stage=wanted,
                 revocations=revocations,
             )
+        if stage == "live" and certificate is not None:
+            self._approved(entry, certificate, trusted, now, revocations)
         self._write(entry.digest, [*entry.history, _event(stage, now, why, certificate)])
         return self.get(entry.digest)
+
+    def _approved(
+        self,
+        entry: Entry,
+        certificate: Certificate,
+        trusted: Sequence[Ed25519PublicKey],
+        now: datetime,
+        revocations: Path | None,
+    ) -> None:
+        """The certificate, the paper session and the approval must be about each other."""
+        session = read_session(
+            self.session_of(entry.digest), entry.digest, trusted=trusted, now=now, revocations=revocations
+        )
+        if certificate.body["paper"]["certificate"] != session.serial:
+            raise CertificateRefused(
+                f"{entry.digest[:12]}: the live certificate rests on another paper session than the one that is here"
+            )
+        read_approval(
+            self.approval_of(entry.digest),
+            entry.digest,
+            session=session,
+            approved_by=str(certificate.body["approved_by"]),
+            trusted=trusted,
+            now=now,
+            revocations=revocations,
+        )
 
     def champion(self) -> Entry | None:
         """The agent that has come furthest and is not retired; the newest of several."""

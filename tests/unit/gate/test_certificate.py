@@ -128,6 +128,9 @@ def test_time_and_revocation(house):
     revoke(listed, found.serial, "found a bug in the fees")
     with pytest.raises(CertificateRefused, match="found a bug in the fees"):
         check(house, revocations=listed)
+    with pytest.raises(CertificateRefused, match="found a bug in the fees"):
+        check(house)  # the list lies beside the certificate: nobody can forget to look at it
+    listed.unlink()
     other = house[0] / "keys.json"
     revoke(other, found.key_id, "laptop lost")
     with pytest.raises(CertificateRefused, match="laptop lost"):
