@@ -22,7 +22,7 @@ def mcp(
     """Show this home to an MCP client: last decision, gate card, tables, regimes, positions.
 
     Every tool reads, except kill_switch: it needs the token in DECOT_MCP_TOKEN (without one it refuses everybody) and
-    latches the file HOME/kill. No live worker exists yet that would obey the file.
+    puts down HOME/live/KILL, which every worker of this home obeys until a person takes it away.
     """
 
     def work(listener: object) -> None:

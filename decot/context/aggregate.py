@@ -76,31 +76,42 @@ def _digest(body: dict[str, object]) -> str:
 
 
 @njit(cache=True)
+def blend(total: Floats, weight: float, elapsed_ms: float, row: Floats, half_life_ms: float) -> float:
+    """One headline more, in place, `elapsed_ms` after the one before; gives the new weight.
+
+    Between headlines every weight fades alike, so the mean stands still: what a bar sees depends on the headlines before
+    it alone, never on when the bars began.
+    """
+    fade = 0.5 ** (elapsed_ms / half_life_ms) if weight > 0.0 else 0.0
+    for i in range(row.size):
+        total[i] = total[i] * fade + row[i]
+    return weight * fade + 1.0
+
+
+@njit(cache=True)
 def _decay(
     bars_ms: Floats, available_ms: Floats, rows: Floats, half_life_ms: float, memory_ms: float, out: Floats
 ) -> None:
     """Weighted mean of the rows known at each bar; `out` (T, W + 1), the last column 1 where news is known."""
     width = rows.shape[1]
-    total = np.zeros(width)
-    weight = 0.0
-    n, upto = 0, 0
+    total, weight, last, n = np.zeros(width), 0.0, 0.0, 0
     for t in range(bars_ms.size):
-        if t > 0:
-            fade = 0.5 ** ((bars_ms[t] - bars_ms[t - 1]) / half_life_ms)
-            weight *= fade
-            for i in range(width):
-                total[i] *= fade
         while n < available_ms.size and available_ms[n] <= bars_ms[t]:
-            share = 0.5 ** ((bars_ms[t] - available_ms[n]) / half_life_ms)
-            weight += share
-            for i in range(width):
-                total[i] += share * rows[n, i]
-            upto = n + 1
+            weight = blend(total, weight, available_ms[n] - last, rows[n], half_life_ms)
+            last = available_ms[n]
             n += 1
-        known = upto > 0 and bars_ms[t] - available_ms[upto - 1] <= memory_ms
-        out[t, width] = 1.0 if known else 0.0
-        for i in range(width):
-            out[t, i] = total[i] / weight if known and weight > 0.0 else 0.0
+        if n > 0 and bars_ms[t] - last <= memory_ms:
+            out[t, width] = 1.0
+            for i in range(width):
+                out[t, i] = total[i] / weight
+
+
+def components(encoded: Encoded, projector: Projector | None, dims: int = 16) -> Floats:
+    """(N, dims + 3) of N texts: what `aggregate` decays. Without a projector the first `dims` are 0."""
+    shown = (
+        np.zeros((len(encoded.embedding), dims)) if projector is None else projector.apply(encoded.embedding)
+    )
+    return np.concatenate([shown, encoded.sentiment.astype(np.float64)], axis=1)
 
 
 def aggregate(
@@ -109,7 +120,7 @@ def aggregate(
     bar_ts_ms: Floats,
     cfg: TextConfig | None = None,
     *,
-    projector: Projector,
+    projector: Projector | None,
 ) -> dict[str, Floats]:
     """The columns text_0…15, sentiment_* and news_known of every bar.
 
@@ -117,13 +128,14 @@ def aggregate(
         headlines: the headlines table; row n belongs to row n of `encoded`.
         encoded: embeddings and sentiments.
         bar_ts_ms: (T,) ends of the bars, increasing.
-        projector: fitted on the training part.
+        projector: fitted on the training part; None when there was no news to fit it on: text_* are 0 then, while
+            sentiment_* and news_known, which need no fit, are what they are.
     Returns:
         float64 arrays (T,): exponentially decayed means over what was available; all 0 where news is unknown.
     """
     cfg = cfg or TextConfig()
     names = [*(f"text_{p}" for p in range(cfg.dims)), *(f"sentiment_{label}" for label in LABELS)]
-    rows = np.concatenate([projector.apply(encoded.embedding), encoded.sentiment.astype(np.float64)], axis=1)
+    rows = components(encoded, projector, cfg.dims)
     available = headlines["available_ms"].to_numpy()
     order = np.argsort(available, kind="stable")
     out = np.zeros((len(bar_ts_ms), len(names) + 1))

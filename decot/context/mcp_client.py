@@ -1,8 +1,9 @@
 """A time-boxed line to one MCP server. Knows the protocol's official client; knows nothing of bars or models.
 
-The server is talked to on a thread of its own, over one connection that is kept. Whoever asks waits at most
-`time_box_s`; an answer that comes later is kept for the next one who asks, stamped with its own arrival. A server
-that hangs is dropped after `give_up_s` and left alone for `retry_s`. Nothing here raises into the pipeline.
+The server is talked to on a thread of its own, over one connection that is kept. A server that is not up yet gets
+`connect_s` to start, once; after that whoever asks waits at most `time_box_s`. An answer that comes later is kept for
+the next one who asks, stamped with its own arrival. A server that hangs is dropped after `give_up_s` and left alone for
+`retry_s`. Nothing here raises into the pipeline.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TextIO
 
 from decot import clock
@@ -38,6 +39,7 @@ class McpFeed:
         self._lock = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._line: asyncio.Task[None] | None = None
+        self._up: Future[None] = Future()
         self._inbox: asyncio.Queue[asyncio.Future[list[Any]]] = asyncio.Queue()
         self._thread = threading.Thread(target=self._loop.run_forever, name="decot-mcp", daemon=True)
         self._thread.start()
@@ -45,7 +47,8 @@ class McpFeed:
     def read(self) -> Reading:
         """The latest known reading if it is fresh, else a new one; masked, with the reason, when there is none.
 
-        Never raises, and never waits longer than `time_box_s`; while an answer is overdue nobody waits at all.
+        Never raises, and never waits longer than `time_box_s`, or `connect_s` more when the server must be started
+        first; while an answer is overdue nobody waits at all.
         """
         now = self._now_ms()
         if self._last.known and now - self._last.available_ms <= self._cfg.fresh_s * 1e3:
@@ -55,7 +58,12 @@ class McpFeed:
             return self._remember(self._masked(f"left alone after: {self._failed}"))
         if self._asked is not None:
             return self._remember(self._masked("an answer is overdue"))
-        self._asked = asyncio.run_coroutine_threadsafe(self._ask(), self._loop)
+        if self._line is None or self._line.done():
+            self._up = Future()
+        self._asked = asyncio.run_coroutine_threadsafe(self._ask(self._up), self._loop)
+        wait({self._asked, self._up}, timeout=self._cfg.connect_s, return_when=FIRST_COMPLETED)
+        if not (self._asked.done() or self._up.done()):
+            return self._remember(self._masked(f"not up within {self._cfg.connect_s:g} s"))
         wait([self._asked], timeout=self._cfg.time_box_s)
         if not self._asked.done():
             return self._remember(self._masked(f"no answer within {self._cfg.time_box_s:g} s"))
@@ -93,13 +101,19 @@ class McpFeed:
             self._last = reading
         return reading
 
-    async def _ask(self) -> None:
+    async def _ask(self, up: Future[None]) -> None:
         """One round of questions over the kept line; raises what went wrong on it."""
         if self._line is None or self._line.done():
             self._inbox = asyncio.Queue()
-            self._line = asyncio.create_task(self._hold_line())
+            self._line = asyncio.create_task(self._hold_line(up))
         answer: asyncio.Future[list[Any]] = self._loop.create_future()
         self._inbox.put_nowait(answer)
+        first: set[asyncio.Future[Any]] = {asyncio.wrap_future(up), self._line}
+        longest_s = max(self._cfg.connect_s, self._cfg.give_up_s)
+        await asyncio.wait(first, timeout=longest_s, return_when=asyncio.FIRST_COMPLETED)
+        if not up.done() and not self._line.done():
+            self._line.cancel()
+            raise TimeoutError(f"not up in {longest_s:g} s; the line was dropped")
         either: set[asyncio.Future[Any]] = {answer, self._line}
         done, _ = await asyncio.wait(either, timeout=self._cfg.give_up_s, return_when=asyncio.FIRST_COMPLETED)
         if answer in done:
@@ -112,12 +126,16 @@ class McpFeed:
             self._line.cancel()
             raise TimeoutError(f"hung for {self._cfg.give_up_s:g} s; the line was dropped")
 
-    async def _hold_line(self) -> None:
-        """Connect, then answer whoever puts a future in the inbox; any failure ends the line."""
+    async def _hold_line(self, up: Future[None]) -> None:
+        """Connect and say so, then answer whoever puts a future in the inbox; any failure ends the line."""
         from mcp import Client
 
+        # a server that babbles is told of once, by us; the client's own log would print every line of it
+        logging.getLogger("mcp.client").setLevel(logging.CRITICAL)
         with open(os.devnull, "w") as nowhere:
             async with Client(self._target(nowhere)) as client:
+                if not up.done():
+                    up.set_result(None)
                 while True:
                     answer = await self._inbox.get()
                     replies = []

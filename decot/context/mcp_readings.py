@@ -50,8 +50,10 @@ class McpConfig:
     command: tuple[str, ...] = ()
     """or a program to start and talk to over stdio"""
     columns: tuple[McpColumn, ...] = ()
+    connect_s: float = 10.0
+    """a server that is not up yet has this long to start and to shake hands; waited for once, not at every question"""
     time_box_s: float = 2.0
-    """nobody waits longer than this"""
+    """an answer of a server that is up: nobody waits longer than this"""
     give_up_s: float = 20.0
     """a server silent for this long is hung: the connection is dropped and made anew"""
     fresh_s: float = 60.0
@@ -71,8 +73,8 @@ class McpConfig:
             found.append(f"mcp.columns: {numbers} must be different numbers from 0 to {N_CONTEXT - 1}")
         if any(column.scale == 0 or column.low >= column.high for column in self.columns):
             found.append("mcp.columns: scale must not be 0 and low must be below high")
-        if min(self.time_box_s, self.give_up_s, self.memory_s) <= 0:
-            found.append("mcp: time_box_s, give_up_s and memory_s must be positive")
+        if min(self.connect_s, self.time_box_s, self.give_up_s, self.memory_s) <= 0:
+            found.append("mcp: connect_s, time_box_s, give_up_s and memory_s must be positive")
         return found
 
 
@@ -159,8 +161,10 @@ def write_reading(path: Path, reading: Reading) -> None:
 
 
 def read_readings(path: Path) -> list[Reading]:
-    """Every reading written by `write_reading`; raises TapeRefused naming a damaged line."""
-    readings = []
+    """Every reading written by `write_reading`, none without a file; raises TapeRefused naming a damaged line."""
+    readings: list[Reading] = []
+    if not path.is_file():
+        return readings
     for row, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
         try:
             plain = json.loads(line)

@@ -37,16 +37,17 @@ class Context:
     name: str
     regimes: RegimeModel
     projector: Projector | None
-    """absent when the tape came without news"""
+    """absent when no headline was there while the tape taught: text_* are masked then, sentiment is not"""
     text_model: str
-    """name of the encoder; empty without news"""
+    """name of the encoder; empty when the tape has no news at all"""
     is_stand_in: bool
     encoder_identity: str
 
     def text_summary(self, experiment: Experiment, headlines: pl.DataFrame | None) -> dict[str, Any]:
         """Which encoder read the news, whether it is a stand-in, and how much of the news it may have seen before."""
         return {
-            "model": self.text_model or "none (no news while this tape taught)",
+            "model": self.text_model or "none (the tape has no news)",
+            "projected": self.projector is not None,
             "is_stand_in": self.is_stand_in,
             **news.figures(experiment, headlines, self.is_stand_in),
         }
@@ -71,10 +72,13 @@ def learn(
         if headlines is None
         else headlines.filter(pl.col("available_ms") <= int(taught["timestamp"][-1]))
     )
-    if past is not None and past.height:
+    if past is not None and headlines is not None and headlines.height:
         encoder = open_encoder(experiment, place)
-        projector = Projector.fit(encoder.encode(past["text"].to_list()).embedding)
-        say("enrich", 2, 4, f"{past.height} headlines read by {_name(encoder)}")
+        if past.height:
+            projector = Projector.fit(encoder.encode(past["text"].to_list()).embedding)
+        say(
+            "enrich", 2, 4, news.told(experiment, headlines, past.height, _name(encoder), encoder.is_stand_in)
+        )
     body = {
         "regimes": json.loads(model.to_json()),
         "projector": json.loads(projector.to_json()) if projector else None,
@@ -177,10 +181,10 @@ def surroundings(
     """Regime posteriors and, where there is news, its columns; (T,) each."""
     weights = posteriors(context.regimes, inputs_of(bars, experiment.regimes))
     found: dict[str, np.ndarray] = {f"regime_{k}": weights[:, k] for k in range(weights.shape[1])}
-    if headlines is None or context.projector is None:
+    if headlines is None or headlines.height == 0 or not context.encoder_identity:
         return found
     encoder = open_encoder(experiment, place)
-    encoded = _same_encoder(encoder, context).encode(headlines["text"].to_list())
+    encoded = same_encoder(encoder, context).encode(headlines["text"].to_list())
     return {**found, **_read(headlines, encoded, bars, experiment.text, context.projector)}
 
 
@@ -194,7 +198,8 @@ def inputs_of(bars: pl.DataFrame, cfg: RegimeConfig) -> np.ndarray:
     )
 
 
-def _same_encoder(encoder: TextEncoder, context: Context) -> TextEncoder:
+def same_encoder(encoder: TextEncoder, context: Context) -> TextEncoder:
+    """The encoder, when it is the one the context was learnt with; CheckpointRefused when not."""
     if encoder.identity != context.encoder_identity:
         raise CheckpointRefused(
             f"the context was learnt with {context.text_model} ({context.encoder_identity[:12]}), this machine has "
@@ -204,7 +209,11 @@ def _same_encoder(encoder: TextEncoder, context: Context) -> TextEncoder:
 
 
 def _read(
-    headlines: pl.DataFrame, encoded: Encoded, bars: pl.DataFrame, cfg: TextConfig, projector: Projector
+    headlines: pl.DataFrame,
+    encoded: Encoded,
+    bars: pl.DataFrame,
+    cfg: TextConfig,
+    projector: Projector | None,
 ) -> Mapping[str, np.ndarray]:
     return aggregate(headlines, encoded, bars["timestamp"].to_numpy(), cfg, projector=projector)
 

@@ -1,6 +1,7 @@
 """What configured MCP servers say, asked once a run and kept: a bar later sees what had arrived by its end.
 
-Knows servers and a folder of readings. Nobody waits longer than the longest time box; a silent server is masked.
+Knows servers and a folder of readings. Nobody waits longer than the longest boxes (one to start, one to answer); a
+silent server is masked.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from decot import clock
+from decot.context.mcp_live import Line
 from decot.context.mcp_readings import McpConfig, Reading, merged_columns, read_readings, write_reading
 from decot.experiment.config import Experiment
 from decot.experiment.place import Place
@@ -42,7 +44,7 @@ def listen(experiment: Experiment, place: Place, until_ms: int) -> Heard:
     asked = ask(servers)
     told = []
     for cfg, reading in zip(servers, asked, strict=True):
-        write_reading(_file(place, cfg), reading)
+        keep(place, cfg, reading)
         if not reading.known:
             say("enrich", 2, 4, f"context of {server_name(cfg)} masked: {reading.why}")
         known = _readings(place, cfg, until_ms)
@@ -58,19 +60,43 @@ def ask(servers: Sequence[McpConfig]) -> list[Reading]:
 
     The protocol's own client is brought in first: the box is the server's time, not ours.
     """
+    feeds = lines(servers)
+    with ThreadPoolExecutor(max_workers=len(feeds)) as pool:
+        readings = list(pool.map(lambda feed: feed.read(), feeds))
+    for feed in feeds:
+        Thread(target=feed.close, name="decot-mcp-hang-up").start()
+    return readings
+
+
+def lines(servers: Sequence[McpConfig]) -> list[Line]:
+    """A line to every server, none of them asked yet; without the protocol's client they say only that."""
     if find_spec("mcp") is None:
-        now = clock.now_us() // 1_000
-        return [Reading(now, why="the client is not installed; pip install 'decot[mcp]'") for _ in servers]
+        return [_Dumb() for _ in servers]
     import mcp  # noqa: F401  so that its seconds do not count against the server
 
     from decot.context.mcp_client import McpFeed
 
-    feeds = [McpFeed(cfg) for cfg in servers]
-    with ThreadPoolExecutor(max_workers=len(feeds)) as pool:
-        readings = list(pool.map(McpFeed.read, feeds))
-    for feed in feeds:
-        Thread(target=feed.close, name="decot-mcp-hang-up").start()
-    return readings
+    return [McpFeed(cfg) for cfg in servers]
+
+
+class _Dumb:
+    """What stands where the client is not installed."""
+
+    def read(self) -> Reading:
+        return Reading(clock.now_us() // 1_000, why="the client is not installed; pip install 'decot[mcp]'")
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def keep(place: Place, cfg: McpConfig, reading: Reading) -> None:
+    """Write a reading down, so that a table made later sees what was known then."""
+    write_reading(_file(place, cfg), reading)
+
+
+def kept(place: Place, cfg: McpConfig) -> list[Reading]:
+    """The usable readings of one server that this home holds, in the order they were written."""
+    return [reading for reading in read_readings(_file(place, cfg)) if reading.known]
 
 
 def columns(
@@ -94,6 +120,4 @@ def _file(place: Place, cfg: McpConfig) -> Path:
 
 
 def _readings(place: Place, cfg: McpConfig, until_ms: int) -> list[Reading]:
-    file = _file(place, cfg)
-    kept = read_readings(file) if file.is_file() else []
-    return [reading for reading in kept if reading.known and reading.available_ms <= until_ms]
+    return [reading for reading in kept(place, cfg) if reading.available_ms <= until_ms]

@@ -69,3 +69,16 @@ def figures(experiment: Experiment, headlines: pl.DataFrame | None, is_stand_in:
         "trained_until": "" if is_stand_in else experiment.text.trained_until,
         "median_delay_s": float(str(delay_ms)) / 1_000,
     }
+
+
+def told(
+    experiment: Experiment, headlines: pl.DataFrame, n_teaching: int, encoder: str, is_stand_in: bool
+) -> str:
+    """One line for the person who waits: who read how much, and how much of it the encoder may remember."""
+    known = figures(experiment, headlines, is_stand_in)
+    line = f"{known['headlines']:,} headlines read by {encoder}, {n_teaching:,} of them while the tape taught"
+    if n_teaching == 0:
+        line += ": no projection could be fitted, so text_* are masked; sentiment and news_known are not"
+    if known["possibly_seen"]:
+        line += f"; possibly seen by the encoder in its own training: {known['possibly_seen']:,}"
+    return line

@@ -1,13 +1,13 @@
-"""What an outsider may see of a home folder, as callables for the MCP server. Reads files; writes only the kill file.
+"""What an outsider may see of a home folder, as callables for the MCP server. Reads files; writes only the kill switch.
 
-The kill file latches: the first reason stays until a person removes it. Nothing that trades live exists yet to obey
-it; paper sessions are bounded replays and end by themselves.
+What a running session shows of itself comes first, what a run left behind else. The switch is the live room's own
+file (`decot/live/kill.py`): it latches, and every worker of the home looks at it many times a second.
 """
 
 from __future__ import annotations
 
 import json
-import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from decot.context.mcp_server import Views
 from decot.data.lake import Lake
 from decot.experiment import refit
 from decot.experiment.place import Place
+from decot.live.kill import pull, pulled, switch
+from decot.live.snapshot import Snapshot, read_lines, read_snapshot, sessions
 
-KILL = "kill"
 NOTHING = {"state": "nothing yet"}
 
 
@@ -35,10 +36,15 @@ def views_of(home: Path) -> Views:
 
 
 def last_decision(home: Path) -> dict[str, Any]:
-    """The newest thought that was written down, with the run it belongs to."""
+    """The last change of mind of the newest session, with its sentence; without a session, of the newest run."""
+    for session in reversed(sessions(home)):
+        lines = read_lines(home, session, "decisions", 1)
+        if lines:
+            told = {"session": session, "t": clock.iso(int(lines[-1]["t_ms"])), **lines[-1]}
+            return {**told, "sentence": lines[-1].get("sentence_en", "")}
     file = _newest(home, "thoughts.jsonl")
-    lines = file.read_text(encoding="utf-8").splitlines() if file else []
-    return {"run": file.parent.name, **json.loads(lines[-1])} if file and lines else NOTHING
+    said = file.read_text(encoding="utf-8").splitlines() if file else []
+    return {"run": file.parent.name, **json.loads(said[-1])} if file and said else NOTHING
 
 
 def gate_card(home: Path) -> dict[str, Any]:
@@ -63,29 +69,34 @@ def regimes(place: Place) -> dict[str, Any]:
 
 
 def positions(place: Place) -> dict[str, Any]:
-    """Per symbol, the last bar of the newest session: position, entry, result so far, drawdown."""
-    if "session" not in place.lake.tables():
-        return NOTHING
-    told = {}
-    for symbol in place.lake.symbols("session"):
-        last = place.get(place.lake.ref("session", symbol)).tail(1).to_dicts()[0]
+    """Per symbol, what is held: as the newest session shows it, else the last bar of the newest paper session."""
+    told: dict[str, Any] = {}
+    if "session" in place.lake.tables():
         names = ("position", "entry_price", "cumulative_pnl", "drawdown", "close")
-        told[symbol] = {"t": clock.iso(int(last["timestamp"])), **{name: last[name] for name in names}}
+        for symbol in place.lake.symbols("session"):
+            last = place.get(place.lake.ref("session", symbol)).tail(1).to_dicts()[0]
+            at = clock.iso(int(last["timestamp"]))
+            told[symbol] = {"from": "paper session", "t": at, **{name: last[name] for name in names}}
+    shown = read_snapshot(place.home)
+    if shown is not None:
+        told[shown.symbol] = _running(shown)
+    stopped = pulled(place.home)
+    if stopped is not None:
+        told["kill switch"] = asdict(stopped)
     return told or NOTHING
 
 
+def _running(shown: Snapshot) -> dict[str, Any]:
+    plain = asdict(shown)
+    names = ("session", "mode", "state", "why", "position", "quantity", "equity_usdt", "day_pnl_usdt")
+    return {"from": "session", "t": clock.iso(shown.time_ms), **{name: plain[name] for name in names}}
+
+
 def kill(home: Path, reason: str) -> dict[str, Any]:
-    """Latch the kill file; a second call changes nothing and tells the first reason."""
-    file = home / KILL
-    home.mkdir(parents=True, exist_ok=True)
-    said = json.dumps({"at": clock.now().isoformat(), "reason": reason})
-    try:
-        handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return {"latched": True, "already": True, **json.loads(file.read_text() or "{}")}
-    with os.fdopen(handle, "w") as stream:
-        stream.write(said)
-    return {"latched": True, "already": False, **json.loads(said)}
+    """Pull the switch; a second call changes nothing and tells the first reason."""
+    before = pulled(home)
+    said = before or pull(home, who="mcp", why=reason)
+    return {"latched": True, "already": before is not None, **asdict(said), "file": switch(home).name}
 
 
 def _newest(home: Path, name: str) -> Path | None:

@@ -21,14 +21,20 @@ from schemas.columns import CONTEXT, TEXT
 
 News = Callable[[int], npt.NDArray[np.float64]]
 """timestamp → (20,) the text columns of that bar, from what was available by then"""
+Outside = Callable[[int], npt.NDArray[np.float64]]
+"""timestamp → (5,) the context columns of that bar, from what had arrived by then; it must not wait for anybody"""
 
 CLOSE, STALE = BAR_INPUTS.index("close"), BAR_INPUTS.index("stale_ms")
-N_UNKNOWN = len(TEXT) + len(CONTEXT)
 
 
 def no_news(timestamp_ms: int) -> npt.NDArray[np.float64]:
     """Nothing is known: every text column is zero."""
     return np.zeros(len(TEXT))
+
+
+def nobody_outside(timestamp_ms: int) -> npt.NDArray[np.float64]:
+    """No server was asked: every context column is zero."""
+    return np.zeros(len(CONTEXT))
 
 
 @dataclass(slots=True)
@@ -41,6 +47,7 @@ class Mind:
     scaler: Scaler
     agent: StreamAgent
     news: News
+    outside: Outside = nobody_outside
 
     @staticmethod
     def of(
@@ -51,11 +58,11 @@ class Mind:
         features: FeatureConfig,
         regimes: RegimeConfig,
         news: News = no_news,
+        outside: Outside = nobody_outside,
     ) -> Mind:
         """A mind that has seen nothing yet."""
-        return Mind(
-            Stream(features), RegimeInputs(regimes), RegimeFilter(model), scaler, StreamAgent(agent), news
-        )
+        seen, filtering = RegimeInputs(regimes), RegimeFilter(model)
+        return Mind(Stream(features), seen, filtering, scaler, StreamAgent(agent), news, outside)
 
     def read(self, timestamp_ms: int, bar_row: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """(97,) the market columns of the features table for this bar, in the table's order."""
@@ -63,7 +70,7 @@ class Mind:
         close, stale_ms = float(bar_row[CLOSE]), float(bar_row[STALE])
         seen = self.inputs.step(close, timestamp_ms=timestamp_ms, stale_ms=stale_ms)
         regimes = self.regimes.step(seen)
-        return np.concatenate([kernel, regimes, self.news(timestamp_ms), np.zeros(len(CONTEXT))])
+        return np.concatenate([kernel, regimes, self.news(timestamp_ms), self.outside(timestamp_ms)])
 
     def decide(self, row: npt.NDArray[np.float64], position: int) -> Step:
         """What to hold after this bar, from its columns and the position held now (−1, 0, 1)."""

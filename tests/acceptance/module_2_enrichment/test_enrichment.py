@@ -11,8 +11,10 @@ import pytest
 from decot.context.mcp_readings import McpColumn, McpConfig, Reading, merged_columns
 from decot.data.bars import build_bars
 from decot.data.worlds import WorldConfig, make_world
+from decot.errors import MissingWeights
 from decot.experiment import enrich
 from decot.experiment.config import Experiment
+from decot.experiment.parts import split
 from decot.experiment.place import Place
 from decot.features.table import base_table
 from schemas.columns import CONTEXT, FEATURES_COLUMNS, REGIME, TARGETS, TEXT
@@ -132,3 +134,41 @@ def test_a_headline_with_another_publication_date_changes_nothing(enriched):
     widen, bars, headlines, *_ = enriched
     redated = headlines.with_columns(pl.col("published_ms") - 86_400_000)
     assert widen(bars, redated).equals(widen(bars, headlines))
+
+
+def test_news_that_begins_after_the_training_part_still_has_its_tone(enriched):
+    """No projection can be fitted, so text_* are masked; sentiment_* and news_known are those of any other context."""
+    _, bars, headlines, experiment, place, context = enriched
+    parts = split(bars["timestamp"].to_numpy(), experiment.split, experiment.clock_ms)
+    taught_until = int(bars["timestamp"][parts.train.stop - 1])
+    late = headlines.filter(pl.col("available_ms") > taught_until)
+    assert late.height
+    learnt = enrich.learn(experiment, place, bars, late)
+    assert learnt.projector is None
+    assert learnt.regimes.digest == context.regimes.digest
+    assert learnt.text_summary(experiment, late)["projected"] is False
+    wide = enrich.widen(experiment, place, learnt, base_table(bars), bars, late)
+    other = enrich.widen(experiment, place, context, base_table(bars), bars, late)
+    assert float(wide.select(pl.sum_horizontal(pl.col("^text_.*$").abs())).sum().item()) == 0
+    assert 0 < wide["news_known"].sum() < wide.height
+    assert wide[list(TEXT[16:])].equals(other[list(TEXT[16:])])
+    tone = wide.filter(pl.col("news_known") == 1).select(pl.sum_horizontal(*TEXT[16:19])).to_series()
+    assert float((tone - 1).abs().max()) < 1e-5
+
+
+def test_a_tape_without_any_news_asks_for_no_weights(enriched, monkeypatch):
+    """With the real encoder configured and absent, a market without headlines is enriched all the same."""
+    _, bars, _, experiment, place, _ = enriched
+    monkeypatch.delenv("DECOT_TEXT_MODEL", raising=False)
+    real = replace(experiment, text_stand_in=False, text=replace(experiment.text, model="nobody/nothing"))
+    learnt = enrich.learn(real, place, bars, None)
+    assert (learnt.text_model, learnt.encoder_identity) == ("", "")
+    assert enrich.widen(real, place, learnt, base_table(bars), bars, None)["news_known"].sum() == 0
+    with pytest.raises(MissingWeights, match="hf download nobody/nothing"):
+        enrich.learn(real, place, bars, _one_headline(int(bars["timestamp"][100])))
+
+
+def _one_headline(at: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"published_ms": [at], "available_ms": [at], "source": ["s"], "text": ["Bitcoin plunges"]}
+    )

@@ -11,6 +11,8 @@ if manner == "babble":
     while True:
         print("<<< this is no JSON-RPC >>>", flush=True)
         time.sleep(0.01)
+if manner == "tardy":
+    time.sleep(2.0)
 server = MCPServer("odd", log_level="ERROR")
 calls = {"n": 0}
 
@@ -18,8 +20,10 @@ calls = {"n": 0}
 @server.tool()
 def fear(symbol: str) -> dict:
     calls["n"] += 1
-    if manner == "hang" or (manner == "slow" and calls["n"] == 1):
-        time.sleep(3600 if manner == "hang" else 1.5)
+    if manner == "hang" or (manner == "later" and calls["n"] > 1):
+        time.sleep(3600)
+    if manner == "slow" and calls["n"] == 1:
+        time.sleep(1.5)
     if manner == "die" and calls["n"] > 1:
         os._exit(3)
     if manner == "rubbish":

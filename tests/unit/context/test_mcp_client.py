@@ -4,7 +4,9 @@ import logging
 import socket
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ def timed(feed: McpFeed):
 
 def test_an_answer_over_stdio_is_a_known_reading(feed):
     """Two tools fill two columns, the reading is stamped on arrival, and a fresh one is not asked for again."""
-    line = feed(over_stdio("answer", time_box_s=60.0))
+    line = feed(over_stdio("answer", connect_s=60.0, time_box_s=60.0))
     before = int(time.time() * 1000)
     first = line.read()
     assert first.known, first.why
@@ -61,7 +63,7 @@ def test_an_answer_over_stdio_is_a_known_reading(feed):
 
 def test_the_kept_line_is_asked_again_when_the_answer_is_old(feed):
     """One connection, a second question: the server counts two."""
-    line = feed(over_stdio("answer", time_box_s=60.0, fresh_s=0.0))
+    line = feed(over_stdio("answer", connect_s=60.0, time_box_s=60.0, fresh_s=0.0))
     assert line.read().values[0] == 0.26
     time.sleep(0.01)
     assert line.read().values[0] == 0.27
@@ -90,24 +92,67 @@ def test_an_answer_over_http_is_a_known_reading(feed):
         server.wait()
 
 
-@pytest.mark.parametrize("manner", ["hang", "babble"])
-def test_a_silent_server_costs_one_time_box(feed, caplog, manner):
-    """It hangs, or speaks no protocol: masked within the box, the next ask waits not at all, the log says why."""
-    line = feed(over_stdio(manner, time_box_s=1.0))
+def test_a_server_that_never_comes_up_costs_its_connect_box_once(feed, caplog):
+    """It speaks no protocol: masked within `connect_s`, the next ask waits not at all, the log says why."""
+    line = feed(over_stdio("babble", connect_s=0.7, time_box_s=60.0))
     with caplog.at_level(logging.WARNING, "decot.context.mcp"):
         reading, waited = timed(line)
         again, then = timed(line)
     assert not reading.known
     assert reading.values == (0.0,) * 4
+    assert waited < 0.7 + SLACK_S
+    assert not again.known
+    assert then < SLACK_S
+    assert "not up within 0.7 s" in caplog.text
+
+
+def test_a_cold_server_is_waited_for_longer_than_an_answer(feed):
+    """Its program takes seconds to start, the box of an answer is half of one: the very first reading is known."""
+    line = feed(over_stdio("tardy", connect_s=60.0, time_box_s=1.5))
+    reading, waited = timed(line)
+    assert reading.known, reading.why
+    assert waited > 1.5
+
+
+def test_a_server_that_is_up_and_hangs_costs_one_time_box(feed, caplog):
+    """It answered once, now it hangs: masked within `time_box_s` though `connect_s` is a minute; then nobody waits."""
+    line = feed(over_stdio("later", connect_s=60.0, time_box_s=60.0, fresh_s=0.0))
+    assert line.read().known
+    line._cfg = replace(line._cfg, time_box_s=1.0)
+    time.sleep(0.01)
+    with caplog.at_level(logging.WARNING, "decot.context.mcp"):
+        reading, waited = timed(line)
+        again, then = timed(line)
+    assert not reading.known
     assert waited < 1.0 + SLACK_S
     assert not again.known
     assert then < SLACK_S
     assert "no answer within 1 s" in caplog.text
 
 
+def test_a_hang_at_the_first_question_costs_one_box_after_it_was_up(feed):
+    """Started, shook hands, never answered: one time box after the hand-shake the caller is free."""
+    line = feed(over_stdio("hang", connect_s=60.0, time_box_s=0.5))
+    up: list[float] = []
+
+    def watch() -> None:
+        while not line._up.done():
+            time.sleep(0.005)
+        up.append(time.monotonic())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    reading = line.read()
+    left = time.monotonic()
+    watcher.join(1.0)
+    assert not reading.known
+    assert "no answer within 0.5 s" in reading.why
+    assert left - up[0] < 0.5 + SLACK_S
+
+
 def test_a_hung_line_is_dropped_and_left_alone(feed):
     """After `give_up_s` the server is let go; for `retry_s` nobody asks it again."""
-    line = feed(over_stdio("hang", time_box_s=0.2, give_up_s=0.6, retry_s=60.0))
+    line = feed(over_stdio("hang", connect_s=60.0, time_box_s=0.2, give_up_s=0.6, retry_s=60.0))
     line.read()
     time.sleep(1.2)
     reading, waited = timed(line)
@@ -117,7 +162,7 @@ def test_a_hung_line_is_dropped_and_left_alone(feed):
 
 def test_a_server_that_dies_is_masked_and_tried_again(feed):
     """The second question kills it: masked with the reason; after the pause a new one is started and answers."""
-    line = feed(over_stdio("die", time_box_s=60.0, fresh_s=0.0, retry_s=0.1))
+    line = feed(over_stdio("die", connect_s=60.0, time_box_s=60.0, fresh_s=0.0, retry_s=0.1))
     assert line.read().known
     time.sleep(0.01)
     reading = line.read()
@@ -130,7 +175,7 @@ def test_a_server_that_dies_is_masked_and_tried_again(feed):
 @pytest.mark.parametrize(("manner", "said"), [("rubbish", "very afraid"), ("fail", "error: ")])
 def test_rubbish_is_masked_with_what_it_was(feed, manner, said):
     """Words where a number should be, or a tool that failed: masked, and the reason quotes it."""
-    line = feed(over_stdio(manner, time_box_s=60.0, retry_s=60.0))
+    line = feed(over_stdio(manner, connect_s=60.0, time_box_s=60.0, retry_s=60.0))
     reading = line.read()
     assert not reading.known
     assert said in reading.why
@@ -147,7 +192,7 @@ def test_a_program_that_is_not_there_is_masked(feed):
 
 def test_a_late_answer_serves_the_next_one_who_asks(feed):
     """The first caller leaves at the time box; the answer, stamped when it came, is there for the second."""
-    line = feed(over_stdio("slow", time_box_s=0.2, fresh_s=600.0))
+    line = feed(over_stdio("slow", connect_s=60.0, time_box_s=0.2, fresh_s=600.0))
     left = line.read()
     assert not left.known
     deadline = time.monotonic() + 60

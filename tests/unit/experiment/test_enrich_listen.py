@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,11 @@ from decot.experiment.place import Place
 ODD = Path(__file__).parents[1] / "context" / "mcp_odd_server.py"
 
 
-def profile(folder, manner: str, box_s: float, extra: str = "") -> Experiment:
+def profile(folder, manner: str, box_s: float, extra: str = "", connect_s: float = 60.0) -> Experiment:
     file = folder / f"{manner}.toml"
     command = [sys.executable, str(ODD), manner, "stdio", "0"]
     file.write_text(
-        f"[[mcp.servers]]\ncommand = {command!r}\ntime_box_s = {box_s}\n{extra}"
+        f"[[mcp.servers]]\ncommand = {command!r}\ntime_box_s = {box_s}\nconnect_s = {connect_s}\n{extra}"
         '[[mcp.servers.columns]]\ncolumn = 1\ntool = "fear"\npath = "index.value"\nscale = 100\n'
         'arguments = {symbol = "BTC"}\n'
     )
@@ -43,19 +44,31 @@ def test_a_real_server_over_stdio_fills_its_column(tmp_path):
     assert heard.digest != listen.listen(experiment, place, 1_000).digest
 
 
-@pytest.mark.parametrize("manner", ["hang", "babble"])
-def test_a_silent_server_holds_the_pipeline_no_longer_than_its_box(tmp_path, manner):
-    """A second of box: the answer is back within it and half a second, masked, with the reason written down."""
+def test_a_server_that_never_comes_up_holds_the_pipeline_no_longer_than_its_box(tmp_path):
+    """A second to start: the answer is back within it and half a second, masked, with the reason written down."""
     import mcp  # noqa: F401  our own import is not the server's time
 
-    place, experiment = Place(tmp_path), profile(tmp_path, manner, 1.0)
+    place, experiment = Place(tmp_path), profile(tmp_path, "babble", 60.0, connect_s=1.0)
     begun = time.monotonic()
     heard = listen.listen(experiment, place, 2_000_000_000_000)
     assert time.monotonic() - begun < 1.5
     assert not heard.servers[0]["known"]
-    assert "no answer within 1 s" in heard.servers[0]["why"]
+    assert "not up within 1 s" in heard.servers[0]["why"]
     masked = listen.columns(experiment, place, np.array([1_000, 2_000]), heard.until_ms)
     assert all((column == 0).all() for column in masked.values())
+
+
+def test_a_hanging_server_is_masked_and_the_others_are_heard(tmp_path):
+    """Two servers at once: the one that hangs is masked with its reason, the other fills its column."""
+    place, experiment = Place(tmp_path), profile(tmp_path, "answer", 20.0)
+    hung = profile(tmp_path, "hang", 0.5)
+    own = replace(hung.mcp.servers[0], columns=(replace(hung.mcp.servers[0].columns[0], column=2),))
+    both = replace(experiment, mcp=replace(experiment.mcp, servers=(*experiment.mcp.servers, own)))
+    heard = listen.listen(both, place, int(time.time() * 1_000) + 120_000)
+    assert [one["known"] for one in heard.servers] == [True, False]
+    assert "no answer within 0.5 s" in heard.servers[1]["why"]
+    found = listen.columns(both, place, np.array([heard.until_ms]), heard.until_ms)
+    assert (found["context_1"][0], found["context_2"][0], found["context_known"][0]) == (0.26, 0.0, 1.0)
 
 
 def test_an_absent_server_is_masked(tmp_path):

@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 
 import polars as pl
 import pytest
@@ -14,6 +19,9 @@ pytest.importorskip("mcp")
 
 from decot.data.lake import Lake
 from decot.experiment import views
+from decot.experiment.place import Place
+from decot.live.kill import is_pulled, release
+from decot.live.snapshot import Publisher, Snapshot
 
 SENTENCES = [
     {"act": "other day", "sentence": "flow is strong, so buy"},
@@ -39,44 +47,109 @@ def home(tmp_path):
     return tmp_path
 
 
-def test_the_real_command_answers_the_official_client(home):
-    """`decot mcp` over stdio: every view has its figures; the kill switch needs the token and latches its file."""
-    from mcp import Client, StdioServerParameters
-    from mcp.client.stdio import stdio_client
+NAMES = ("last_decision", "gate_card", "tables", "regimes", "positions")
 
-    async def go():
-        started = StdioServerParameters(
-            command=sys.executable,
-            args=["-m", "decot", "mcp", "--home", str(home)],
-            env={**os.environ, "DECOT_MCP_TOKEN": "secret"},
-        )
-        async with Client(stdio_client(started)) as client:
-            names = ("last_decision", "gate_card", "tables", "regimes", "positions")
-            told = {name: await client.call_tool(name, {}) for name in names}
-            wrong = await client.call_tool("kill_switch", {"token": "guess", "reason": "drill"})
-            assert not (home / "kill").exists()
-            right = await client.call_tool("kill_switch", {"token": "secret", "reason": "drill"})
-            return (
-                {name: json.loads(one.content[0].text)["answer"] for name, one in told.items()},
-                wrong,
-                right,
-            )
 
-    told, wrong, right = asyncio.run(go())
+async def asked(target, home):
+    """Every view, then the switch with no token, a wrong one and the right one."""
+    from mcp import Client
+
+    async with Client(target) as client:
+        tools = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
+        assert [name for name, hints in tools.items() if not hints.read_only_hint] == ["kill_switch"]
+        told = {name: await client.call_tool(name, {}) for name in NAMES}
+        for guess in ("", "guess"):
+            refused = await client.call_tool("kill_switch", {"token": guess, "reason": "drill"})
+            assert refused.is_error
+        assert not is_pulled(home)
+        right = await client.call_tool("kill_switch", {"token": "secret", "reason": "drill"})
+        assert not right.is_error
+        return {name: json.loads(one.content[0].text)["answer"] for name, one in told.items()}
+
+
+def check(told, home):
     assert told["last_decision"]["sentence"] == "flow is weak, so close"
     assert (told["gate_card"]["verdict"], told["gate_card"]["card"]) == ("refused", "REFUSED")
     assert [one["name"] for one in told["tables"]] == ["session"]
     assert told["regimes"] == {"state": "nothing yet"}
     assert told["positions"]["BTC-USD"]["position"] == 1
-    assert wrong.is_error
-    assert not right.is_error
-    assert json.loads((home / "kill").read_text())["reason"] == "drill"
+    said = json.loads((home / "live" / "KILL").read_text())
+    assert (said["who"], said["why"]) == ("mcp", "drill")
+    assert said["when"].endswith("+00:00")
+    assert is_pulled(home)
 
 
-def test_the_kill_file_latches(tmp_path):
-    """The first reason stays; only its owner may read it; an empty home shows nothing and breaks nothing."""
-    first = views.kill(tmp_path / "home", "drill")
-    again = views.kill(tmp_path / "home", "another")
-    assert (first["already"], again["already"], again["reason"]) == (False, True, "drill")
-    assert (tmp_path / "home" / "kill").stat().st_mode & 0o777 == 0o600
+def test_the_command_over_stdio_answers_the_official_client(home):
+    """`decot mcp` as a subprocess: every view has its figures; the switch needs the token and is what a worker reads."""
+    from mcp import StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    started = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "decot", "mcp", "--home", str(home)],
+        env={**os.environ, "DECOT_MCP_TOKEN": "secret"},
+    )
+    check(asyncio.run(asked(stdio_client(started), home)), home)
+
+
+def test_the_command_over_http_answers_on_loopback_alone(home):
+    """`decot mcp --http`: the same figures, the same switch; a page elsewhere cannot talk to it by another host's name."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "decot", "mcp", "--home", str(home), "--http", str(port)],
+        env={**os.environ, "DECOT_MCP_TOKEN": "secret"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}/mcp"
+    try:
+        deadline = time.monotonic() + 90
+        while not listens("127.0.0.1", port) and time.monotonic() < deadline:
+            assert server.poll() is None, server.communicate()[1][-2_000:]
+            time.sleep(0.1)
+        foreign = urllib.request.Request(
+            url, b"{}", {"Host": "evil.example", "Content-Type": "application/json"}
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(foreign, timeout=10)
+        assert refused.value.code in (403, 421)
+        check(asyncio.run(asked(url, home)), home)
+        mine = socket.gethostbyname(socket.gethostname())
+        assert mine.startswith("127.") or not listens(mine, port)
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def listens(host: str, port: int) -> bool:
+    with socket.socket() as one:
+        one.settimeout(1.0)
+        return one.connect_ex((host, port)) == 0
+
+
+def test_the_switch_latches(tmp_path):
+    """The first reason stays, whoever pulls it again; an empty home shows nothing and breaks nothing."""
     assert views.last_decision(tmp_path) == views.gate_card(tmp_path) == {"state": "nothing yet"}
+    assert views.positions(Place(tmp_path)) == {"state": "nothing yet"}
+    first, again = views.kill(tmp_path, "drill"), views.kill(tmp_path, "another")
+    assert (first["already"], again["already"], again["why"]) == (False, True, "drill")
+    assert views.positions(Place(tmp_path))["kill switch"]["why"] == "drill"
+    assert release(tmp_path)
+    assert not views.kill(tmp_path, "later")["already"]
+
+
+def test_a_running_session_is_shown_before_what_lies_in_the_lake(home):
+    """Its last decision with its sentence, and what it holds."""
+    shown = Publisher(home, "s1")
+    plain = {"symbol": "BTC-USD", "mode": "paper", "bid": 9e4, "ask": 9e4, "position": -1, "quantity": -1e-4}
+    money = {"equity_usdt": 19.5, "day_pnl_usdt": 0.5, "drawdown_bps": 0.0}
+    shown.show(Snapshot(time_ms=1_767_571_200_000, session="s1", **plain, **money))
+    line = {"t_ms": 1_767_571_200_000, "position": 0, "target": -1, "sentence_en": "flow is weak, so sell"}
+    shown.note("decisions", line)
+    told = views.last_decision(home)
+    assert (told["session"], told["sentence"]) == ("s1", "flow is weak, so sell")
+    held = views.positions(Place(home))["BTC-USD"]
+    assert (held["from"], held["position"], held["equity_usdt"]) == ("session", -1, 19.5)
