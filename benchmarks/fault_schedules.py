@@ -73,7 +73,7 @@ class DrilledBroker(Broker):
 
     step: Any = staticmethod(lambda name: None)
 
-    def note(self, kind: str, client_id: str, said: dict[str, object]) -> bool:
+    def note(self, kind: str, client_id: str, said: Any) -> bool:
         self.step(f"before {kind}")
         found = super().note(kind, client_id, said)
         self.step(f"after {kind}")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from decot.errors import OrderRefused
 from decot.live.books import Books, Tracked
@@ -48,7 +49,7 @@ class Broker:
         sleep: Sleep,
         session: str,
         patience: Patience | None = None,
-        on_fill: Callable[[dict[str, object]], None] | None = None,
+        on_fill: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.venue, self.journal, self.rules = venue, journal, rules
         self.now_ms, self.sleep, self.patience = now_ms, sleep, patience or Patience()
@@ -231,7 +232,7 @@ class Broker:
     def _done(self, tracked: Tracked, status: str, why: str) -> None:
         self.note("done", tracked.client_id, {"status": status, "why": why[:300], "filled": tracked.booked})
 
-    def note(self, kind: str, client_id: str, said: dict[str, object]) -> bool:
+    def note(self, kind: str, client_id: str, said: Mapping[str, Any]) -> bool:
         """On disk first, then in mind; False for a fill that was there already."""
         t_ms = self.now_ms()
         is_new = self.journal.append(kind, t_ms, client_id, said)

@@ -1,0 +1,345 @@
+"""The two ways of acting: on paper, on the simulator's own desk, and live, through a broker. The worker knows neither.
+
+A hand is aimed at a target and goes there. On paper every fill is written into the same journal as a live one, so that
+journal, account and session table say the same whichever hand acted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from decot.errors import OrderRefused, RiskHalt, VenueUnavailable
+from decot.live import reconcile
+from decot.live.books import Books, Tracked
+from decot.live.broker import Broker
+from decot.live.journal import Journal
+from decot.live.reconcile import Flat
+from decot.market.account import Account
+from decot.market.desk import Desk, plan
+from decot.market.orders import Fill
+from decot.market.rules import VenueRules
+
+OnFill = Callable[[dict[str, Any]], None]
+
+
+class Hand(Protocol):
+    """What a worker acts with."""
+
+    on_fill: OnFill
+    broken: BaseException | None
+    """why it can act no more"""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def quantity(self) -> float: ...
+    @property
+    def entry_price(self) -> float: ...
+    @property
+    def n_orders(self) -> int: ...
+    @property
+    def halted(self) -> str: ...
+    @property
+    def stands_at(self) -> int:
+        """What the mind is told it holds."""
+        ...
+
+    def equity(self, mid: float) -> float: ...
+    def on_bar(self, t_ms: int, bid: float, ask: float, bid_qty: float, ask_qty: float) -> None: ...
+    def aim(self, target: int, bid: float, ask: float, latency_ms: float) -> None: ...
+    def stop_entries(self, why: str) -> None:
+        """Nothing enters from now on, with "" again."""
+        ...
+
+    def halt(self, why: str) -> None: ...
+    def release(self, who: str) -> None: ...
+    async def open(self) -> list[str]: ...
+    async def work(self) -> None:
+        """Whatever must go on beside the bars, until cancelled."""
+        ...
+
+    async def reconcile(self, why: str) -> list[str]: ...
+    async def flatten(self, why: str, *, by_venue: bool = False) -> Flat: ...
+
+
+class PaperHand:
+    """The simulator's desk, with a journal."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        rules: VenueRules,
+        account: Account,
+        *,
+        session: str,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.journal, self.now_ms = journal, now_ms
+        self.desk = Desk(rules, account)
+        self.books = Books.of(rules, journal.events())
+        self.on_fill: OnFill = lambda fill: None
+        self.broken: BaseException | None = None
+        self._prefix = f"pp{hashlib.sha256(session.encode()).hexdigest()[:8]}"
+        self._n = 0
+        self._standing, self._stopped = 0, ""
+
+    @property
+    def position(self) -> int:
+        return self.desk.position
+
+    @property
+    def quantity(self) -> float:
+        return self.desk.holding.lots * self.desk.rules.lot
+
+    @property
+    def entry_price(self) -> float:
+        return self.desk.entry_price
+
+    @property
+    def n_orders(self) -> int:
+        return len(self.books.orders)
+
+    @property
+    def halted(self) -> str:
+        return self.books.halted
+
+    @property
+    def stands_at(self) -> int:
+        return self._standing
+
+    def equity(self, mid: float) -> float:
+        """At the desk's own last touch, as the simulator counts it."""
+        return self.desk.equity_usdt if math.isfinite(self.desk.equity_usdt) else self.books.quote
+
+    def on_bar(self, t_ms: int, bid: float, ask: float, bid_qty: float, ask_qty: float) -> None:
+        self._write(self.desk.advance(t_ms, bid, ask, bid_qty, ask_qty), t_ms)
+
+    def aim(self, target: int, bid: float, ask: float, latency_ms: float) -> None:
+        if self._stopped and target != self._standing:
+            target = 0
+        self._standing = target
+        self.desk.decide(target, latency_ms)
+
+    def stop_entries(self, why: str) -> None:
+        self._stopped = why
+
+    def halt(self, why: str) -> None:
+        if not self.books.halted:
+            self._note("halt", "", {"why": why})
+
+    def release(self, who: str) -> None:
+        self._note("release", "", {"who": who})
+        self._stopped = ""
+
+    async def open(self) -> list[str]:
+        """Take up where the journal ends: cash, holding and open trade; what was on its way is gone."""
+        saved = self.journal.last("desk")
+        if self.books.opening is None:
+            self._note("opening", "", {"base": 0.0, "quote": self.desk.account.capital_usdt, "trade_id": 0})
+        if saved is not None:
+            self.desk.state[:] = np.array(saved.payload["state"])
+            self._standing = self.desk.position
+        return self._differences()
+
+    async def work(self) -> None:
+        await asyncio.Event().wait()
+
+    async def reconcile(self, why: str) -> list[str]:
+        return self._differences()
+
+    async def flatten(self, why: str, *, by_venue: bool = False) -> Flat:
+        began, self._standing = self.now_ms(), 0
+        if self.desk.position:
+            self._write(self.desk.close(), began)
+        else:
+            self.desk.close()
+        found = self._differences()
+        flat = Flat(
+            is_flat=self.desk.position == 0 and not found,
+            lots=self.desk.holding.lots,
+            took_ms=self.now_ms() - began,
+            left="; ".join(found),
+        )
+        self._note("flat", "", {"why": why, "flat": flat.is_flat, "lots": flat.lots, "took_ms": flat.took_ms})
+        return flat
+
+    def _write(self, fills: list[Fill], t_ms: int) -> None:
+        for fill in fills:
+            self._n += 1
+            client_id = f"{self._prefix}-{self.journal.token:x}-{self._n:x}"
+            trade_id = self.books.last_trade_id + 1
+            intent = {
+                "side": fill.side,
+                "qty": fill.qty,
+                "limit": None,
+                "post": fill.is_maker,
+                "why": "paper",
+            }
+            said: dict[str, Any] = {
+                "trade_id": trade_id,
+                "side": fill.side,
+                "qty": fill.qty,
+                "price": fill.price,
+                "fee": fill.fee_usdt,
+                "fee_in": "quote",
+                "maker": fill.is_maker,
+                "time_ms": t_ms,
+            }
+            lines: list[tuple[str, int, str, dict[str, Any]]] = [
+                ("intent", t_ms, client_id, intent),
+                ("ack", t_ms, client_id, {"order_id": str(trade_id), "filled": fill.qty}),
+                ("fill", t_ms, client_id, said),
+                ("done", t_ms, client_id, {"status": "filled", "why": "", "filled": fill.qty}),
+                ("desk", t_ms, "", {"state": self.desk.state.tolist()}),
+            ]
+            self.journal.append_all(lines)
+            for kind, when, name, payload in lines:
+                self.books.take(kind, when, name, payload, self.journal.token)
+            self.on_fill({"client_id": client_id, **said})
+
+    def _note(self, kind: str, client_id: str, said: dict[str, Any]) -> None:
+        t_ms = self.now_ms()
+        self.journal.append(kind, t_ms, client_id, said)
+        self.books.take(kind, t_ms, client_id, said, self.journal.token)
+
+    def _differences(self) -> list[str]:
+        """Desk against journal."""
+        desk, books = self.desk.holding, self.books
+        pairs = (("lots", desk.lots, books.holding.lots), ("cash", desk.cash_usdt, books.quote))
+        return [
+            f"{name}: the desk says {ours:.8f}, the journal {theirs:.8f}"
+            for name, ours, theirs in pairs
+            if abs(ours - theirs) > 1e-6
+        ]
+
+
+class LiveHand:
+    """A broker that is told where to go; one thing at a time, and only the newest wish counts."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        account: Account,
+        *,
+        touch: Callable[[], tuple[float, float]],
+        on_sent: Callable[[int, bool], None] | None = None,
+        poll_s: float = 1.0,
+    ) -> None:
+        self.broker, self.account, self.touch, self.poll_s = broker, account, touch, poll_s
+        self.on_sent = on_sent or (lambda t_ms, was_refused: None)
+        self.broken: BaseException | None = None
+        self.latency_us: Callable[[float], None] = lambda us: None
+        self._target: int | None = None
+        self._wake = asyncio.Event()
+
+    @property
+    def on_fill(self) -> OnFill:
+        return self.broker.on_fill
+
+    @on_fill.setter
+    def on_fill(self, listener: OnFill) -> None:
+        self.broker.on_fill = listener
+
+    @property
+    def position(self) -> int:
+        return int(np.sign(self.broker.books.holding.lots))
+
+    @property
+    def quantity(self) -> float:
+        return self.broker.books.base
+
+    @property
+    def entry_price(self) -> float:
+        return self.broker.books.entry_price
+
+    @property
+    def n_orders(self) -> int:
+        return len(self.broker.books.orders)
+
+    @property
+    def halted(self) -> str:
+        return self.broker.books.halted
+
+    @property
+    def stands_at(self) -> int:
+        return self.position
+
+    def equity(self, mid: float) -> float:
+        return self.broker.books.equity(mid)
+
+    def on_bar(self, t_ms: int, bid: float, ask: float, bid_qty: float, ask_qty: float) -> None:
+        return None
+
+    def aim(self, target: int, bid: float, ask: float, latency_ms: float) -> None:
+        self._target = target
+        if target != self.position or self._resting():
+            self._wake.set()
+
+    def stop_entries(self, why: str) -> None:
+        self.broker.entries_stopped = why
+
+    def halt(self, why: str) -> None:
+        self.broker.halt(why)
+
+    def release(self, who: str) -> None:
+        self.broker.release(who)
+
+    async def open(self) -> list[str]:
+        return await reconcile.start(self.broker)
+
+    async def reconcile(self, why: str) -> list[str]:
+        return await reconcile.reconcile(self.broker, why)
+
+    async def flatten(self, why: str, *, by_venue: bool = False) -> Flat:
+        self._target = 0
+        return await reconcile.flatten(self.broker, why, self.touch, by_venue=by_venue)
+
+    async def work(self) -> None:
+        """Go where it is aimed, and ask after what rests."""
+        while True:
+            try:
+                async with asyncio.timeout(self.poll_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                if self._resting():
+                    await self.broker.poll()
+                if self._target is not None:
+                    await self._go(self._target)
+            except (OrderRefused, VenueUnavailable):
+                continue
+            except RiskHalt as halt:
+                self.broken = halt
+                return
+
+    async def _go(self, target: int) -> None:
+        bid, ask = self.touch()
+        if not (bid > 0 and ask > 0):
+            return
+        for order in self._resting():
+            wanted = bid if order.side > 0 else ask
+            serves = order.side == (target or -self.position)
+            if serves and abs((order.limit or 0.0) - wanted) < self.broker.rules.tick / 2:
+                return
+            if serves:
+                await self.broker.replace(order.client_id, wanted, bid, ask)
+                return
+            await self.broker.cancel(order.client_id)
+        orders, _ = plan(target, self.broker.books.holding, bid, ask, self.broker.rules, self.account)
+        for order_out in orders:
+            if target != self._target:
+                return
+            sent = await self.broker.submit(order_out, bid, ask, why=f"target {target}")
+            if isinstance(sent, Tracked):
+                self.on_sent(self.broker.now_ms(), sent.status == "rejected")
+
+    def _resting(self) -> list[Tracked]:
+        return [order for order in self.broker.books.unclosed if order.limit is not None and order.order_id]

@@ -1,0 +1,494 @@
+"""A session as a process: hear, close bars, decide, act, be stopped. Knows no certificate.
+
+Every bar goes through the very steps of the batch. What may stop it is looked at on every bar and every few
+milliseconds between bars: the kill switch, a silent feed, the limits, what the reasoning monitor says, a hand that broke.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from decot import clock
+from decot.data.bars import BarStream
+from decot.data.record_decode import Quote, Trade
+from decot.errors import RiskHalt, VenueUnavailable
+from decot.features.kernel import BAR_INPUTS, OUT_NAMES
+from decot.live import kill
+from decot.live.feed import Feed, Pace
+from decot.live.hands import Hand
+from decot.live.journal import Fenced
+from decot.live.reconcile import Flat
+from decot.live.record import Recorder
+from decot.live.risk import Guard, Moment, Verdict, worst
+from decot.live.snapshot import N_FILLS, Publisher, Snapshot, State
+from decot.model.stream import Step
+from decot.model.vocabulary import FORECASTS, NAMES, QUESTIONS
+
+Array = npt.NDArray[np.float64]
+Bar = tuple[int, Array]
+Watch = Callable[[Array, Step, float], tuple[State, str]]
+"""(columns, decision, mid) → what the reasoning monitor allows, and why"""
+
+BID, ASK, BID_QTY, ASK_QTY = (
+    BAR_INPUTS.index(name) for name in ("bid_price", "ask_price", "bid_volume", "ask_volume")
+)
+STAGES = ("bar", "read", "decide", "order")
+N_TIMED = 4_096
+
+
+class MindLike(Protocol):
+    """A `live.mind.Mind`, or a stand-in for drills."""
+
+    def read(self, timestamp_ms: int, bar_row: Array) -> Array: ...
+    def decide(self, row: Array, position: int) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """How a session runs."""
+
+    session: str
+    symbol: str
+    mode: str = "paper"
+    venue: str = ""
+    clock_ms: int = 1_000
+    latency_ms: float = 300.0
+    """paper: from a decision to the book"""
+    warm_bars: int = 0
+    """bars seen before the first decision may act, counted from the first bar of the past"""
+    max_bars: int = 0
+    """end after so many; 0 runs until it is stopped"""
+    quiet_s: float = 0.0
+    """end after so long without any quote; 0 never does (a replayed tape has an end, a market has none)"""
+    reconcile_s: float = 30.0
+    show_s: float = 0.5
+    watch_s: float = 0.01
+    """how often switch, feed and hand are looked at"""
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a session ended."""
+
+    state: State
+    why: str
+    flat: Flat | None = None
+    stop_s: float = math.nan
+    """from the moment the reason was seen to flat and confirmed"""
+    n_bars: int = 0
+
+
+@dataclass(slots=True)
+class Timings:
+    """The last latencies of each stage, µs."""
+
+    kept: dict[str, deque[float]] = field(
+        default_factory=lambda: {stage: deque(maxlen=N_TIMED) for stage in STAGES}
+    )
+
+    def add(self, stage: str, us: float) -> None:
+        self.kept[stage].append(us)
+
+    def told(self) -> dict[str, tuple[float, float]]:
+        """stage → (p50, p99)"""
+        return {
+            stage: (float(np.percentile(seen, 50)), float(np.percentile(seen, 99)))
+            for stage, seen in self.kept.items()
+            if seen
+        }
+
+
+class Worker:
+    """One session of one symbol."""
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        home: Path,
+        mind: MindLike,
+        hand: Hand,
+        feed: Feed,
+        pace: Pace,
+        guard: Guard,
+        *,
+        past: Iterable[Bar] = (),
+        watch: Watch | None = None,
+        delay_ms: Callable[[int], float] | None = None,
+        on_bar: Callable[[int], None] | None = None,
+    ) -> None:
+        self.config, self.home, self.mind, self.hand, self.feed = config, home, mind, hand, feed
+        self.pace, self.guard, self.watch = pace, guard, watch
+        self.delay_ms = delay_ms or (lambda row: config.latency_ms)
+        self.on_bar = on_bar or (lambda done: None)
+        self.publisher = Publisher(home, config.session)
+        self.recorder = Recorder(self.publisher.folder)
+        self.timings = Timings()
+        self.bars = BarStream(config.clock_ms)
+        self.bid = self.ask = math.nan
+        self.state: State = "running"
+        self.why = ""
+        self.n_bars = self.n_fills = 0
+        self._past, self._n_seen = past, 0
+        self._stopping = asyncio.Event()
+        self._asked: tuple[State, str] | None = None
+        self._asked_at = 0.0
+        self._must_reconcile = ""
+        self._fills: deque[dict[str, Any]] = deque(maxlen=N_FILLS)
+        self._verdict: Verdict | None = None
+        self._step: Any = None
+        self._columns: Array = np.zeros(0)
+        self._anomaly: tuple[State, str] = ("running", "")
+        self._last: list[Any] | None = None
+        self._told_at = 0
+        hand.on_fill = self._on_fill
+
+    # ---- from open to closed -------------------------------------------------------------------------
+
+    async def run(self) -> Ended:
+        """Until it is stopped, by whatever; flat when this returns, or the report says why not.
+
+        Raises:
+            RiskHalt: it may not start: the switch is pulled, or an earlier halt was not released.
+            VenueUnavailable: the venue does not say what the account holds.
+        """
+        if (pulled := kill.pulled(self.home)) is not None:
+            raise RiskHalt(
+                f"the kill switch was pulled by {pulled.who} ({pulled.why}); look, then: decot kill --release"
+            )
+        if self.hand.halted:
+            raise RiskHalt(
+                f"halted before ({self.hand.halted}); look at the account, then start with --release"
+            )
+        self._note_state("running", "started")
+        for t_ms, values in self._past:
+            self.mind.decide(self.mind.read(t_ms, values), 0)
+            self._n_seen += 1
+        found = await self.hand.open()
+        if found:
+            return await self._end(
+                "halted", "the account is not what the journal says: " + "; ".join(found), True
+            )
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self.feed.run(self), self.hand.work(), self._look(), self._keep_time(), self._show())
+        ]
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            failed = [t.exception() for t in tasks if t.done() and not t.cancelled() and t.exception()]
+            if failed and self._asked is None:
+                self.stop("halted", f"{type(failed[0]).__name__}: {failed[0]}")
+            state, why = self._asked or ("flat", "the feed ended")
+            ended = await self._end(state, why, self._must_reconcile == "mismatch")
+        finally:
+            for task in (*tasks, stopped):
+                task.cancel()
+            await asyncio.gather(*tasks, stopped, return_exceptions=True)
+            self.recorder.close()
+        for error in failed:
+            if not isinstance(error, (RiskHalt, VenueUnavailable)) and error is not None:
+                raise error
+        return ended
+
+    def stop(self, state: State, why: str) -> None:
+        """Ask the session to end in this state; the first reason stays."""
+        if self._asked is None:
+            self._asked, self._asked_at = (state, why), clock.stopwatch()
+            self.hand.stop_entries(why)
+            self._stopping.set()
+
+    def stop_on_signals(self) -> None:
+        """SIGTERM and SIGINT end the session gracefully: out of the market, books closed."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stop, "flat", f"asked to stop ({name.name})")
+
+    async def _end(self, state: State, why: str, by_venue: bool) -> Ended:
+        began = self._asked_at or clock.stopwatch()
+        self.hand.stop_entries(why)
+        flat: Flat | None = None
+        for _ in range(20):
+            try:
+                flat = await self.hand.flatten(why, by_venue=by_venue)
+                if flat.is_flat:
+                    break
+            except Fenced as fenced:
+                why, state = str(fenced), "halted"
+                break
+            except (RiskHalt, VenueUnavailable) as error:
+                self.publisher.note("events", {"t_ms": self._now_ms(), "state": "halted", "why": str(error)})
+            await asyncio.sleep(0.05)
+        took = clock.stopwatch() - began
+        if state == "halted":
+            with suppress(RiskHalt):
+                self.hand.halt(why)
+        self._write_last(is_end=True)
+        self._note_state(state, why, flat=flat, stop_s=took)
+        self.publisher.show(self.snapshot())
+        return Ended(state, why, flat, took, self.n_bars)
+
+    # ---- what is heard -------------------------------------------------------------------------------
+
+    def on_quote(
+        self, ts_us: int, recv_us: int, quote: Quote, sums: tuple[float, float, float, float]
+    ) -> None:
+        for bar in self.bars.on_book(
+            ts_us, recv_us, quote.bid, quote.bid_qty, quote.ask, quote.ask_qty, *sums
+        ):
+            self._bar(*bar)
+        self.bid, self.ask = quote.bid, quote.ask
+
+    def on_trade(self, recv_us: int, trade: Trade) -> None:
+        for bar in self.bars.on_trade(trade.ts_us, recv_us, trade.price, trade.quantity, trade.side):
+            self._bar(*bar)
+
+    def on_trouble(self, why: str) -> None:
+        """The account is compared with the venue before anything enters again."""
+        self._must_reconcile = self._must_reconcile or why
+        self.hand.stop_entries(f"reconnecting: {why}")
+        self.publisher.note("events", {"t_ms": self._now_ms(), "state": self.state, "why": why})
+
+    def _on_fill(self, fill: dict[str, Any]) -> None:
+        self.n_fills += 1
+        line = {
+            "t_ms": fill["time_ms"],
+            "client_id": fill["client_id"],
+            "side": fill["side"],
+            "qty": fill["qty"],
+            "price": fill["price"],
+            "fee_usdt": float(fill["fee"]) * (float(fill["price"]) if fill["fee_in"] == "base" else 1.0),
+            "is_maker": fill["maker"],
+            "trade_id": fill["trade_id"],
+        }
+        self._fills.append(line)
+        self.publisher.note("fills", line)
+
+    # ---- a bar -----------------------------------------------------------------------------------------
+
+    def _bar(self, t_ms: int, values: Array) -> None:
+        """One bar has ended: fills first, then the decision on what it showed."""
+        if self._asked is not None:
+            return
+        began = clock.stopwatch()
+        self.timings.add("bar", max(self.pace.now_us() - t_ms * 1_000, 0))
+        bid, ask = float(values[BID]), float(values[ASK])
+        self._write_last()
+        self.hand.on_bar(t_ms, bid, ask, float(values[BID_QTY]), float(values[ASK_QTY]))
+        columns = self.mind.read(t_ms, values)
+        read_at = clock.stopwatch()
+        held = self.hand.stands_at
+        step = self.mind.decide(columns, held)
+        mid = (bid + ask) / 2
+        if self.watch is not None:
+            self._anomaly = self.watch(columns, step, mid)
+        self.timings.add("read", (read_at - began) * 1e6)
+        self.timings.add("decide", (clock.stopwatch() - read_at) * 1e6)
+        self._columns, self._step, self._n_seen = columns, step, self._n_seen + 1
+        state = self._weigh(t_ms, bid, ask)
+        target = allowed(int(step.action), held, state)
+        if self._n_seen <= self.config.warm_bars:
+            target = 0
+        delay = self.delay_ms(self.n_bars)
+        self.hand.aim(target, bid, ask, delay)
+        if target != held:
+            self._say(t_ms, mid, held, target)
+        equity = self.hand.equity(mid)
+        system = [held, int(step.action), target, self.hand.position, self.hand.quantity, equity]
+        self._last = [t_ms, values, columns[: len(OUT_NAMES)], [*system, self.hand.entry_price, delay]]
+        self.n_bars += 1
+        self.on_bar(self.n_bars)
+        if self.n_bars == self.config.max_bars:
+            self.stop("flat", f"{self.n_bars} bars are over")
+
+    def _write_last(self, *, is_end: bool = False) -> None:
+        """A bar is written when the next one ends, the last one when the session has left the market."""
+        if self._last is None:
+            return
+        t_ms, values, kernel, system = self._last
+        if is_end:
+            mid = (float(values[BID]) + float(values[ASK])) / 2
+            system[2:7] = [
+                0,
+                self.hand.position,
+                self.hand.quantity,
+                self.hand.equity(mid),
+                self.hand.entry_price,
+            ]
+        self.recorder.add(t_ms, values, kernel, tuple(float(value) for value in system))
+        self._last = None
+
+    def _say(self, t_ms: int, mid: float, held: int, target: int) -> None:
+        words = [int(word) for word in self._step.words]
+        said = {"t_ms": t_ms, "row": self.n_bars, "price": mid, "position": held, "target": target}
+        told = {"sentence_en": self._step.say("en"), "sentence_fr": self._step.say("fr"), "words": words}
+        self.publisher.note("decisions", said | told)
+
+    # ---- what may stop it ------------------------------------------------------------------------------
+
+    def _weigh(self, t_ms: int, bid: float, ask: float) -> State:
+        mid = (bid + ask) / 2
+        equity = self.hand.equity(mid)
+        if self.n_bars == 0 and (why := self.guard.admit(equity)):
+            self.stop("halted", "; ".join(why))
+            return "halted"
+        moment = Moment(
+            t_ms=t_ms,
+            equity_usdt=equity,
+            position_usdt=self.hand.quantity * mid,
+            bid=bid,
+            ask=ask,
+            stale_s=self.feed.silent_s,
+            skew_ms=self.feed.skew_ms,
+            anomaly=self._anomaly[1],
+            anomaly_state=self._anomaly[0],
+        )
+        self._verdict = self.guard.weigh(moment)
+        state, why_now = self._verdict.state, self._verdict.why
+        if self._must_reconcile:
+            state, why_now = worst(state, "reduced"), why_now or f"reconciling after {self._must_reconcile}"
+        if state != self.state:
+            self._note_state(state, why_now)
+            self.hand.stop_entries(why_now)
+        if state == "halted":
+            self.stop("halted", why_now)
+        return state
+
+    async def _look(self) -> None:
+        """Switch, feed and hand, every few milliseconds."""
+        while True:
+            await asyncio.sleep(self.config.watch_s)
+            if kill.is_pulled(self.home):
+                pulled = kill.pulled(self.home)
+                self.stop("halted", f"kill switch: {pulled.why if pulled else 'pulled'}")
+            if self.hand.broken is not None:
+                self.stop("halted", str(self.hand.broken))
+            silent = self.feed.silent_s
+            if self.config.quiet_s and self.n_bars and silent > self.config.quiet_s:
+                self.stop("flat", f"no quote for {silent:.1f} s: the tape is over")
+            if self.n_bars and silent > self.guard.limits.stale_s:
+                before = self.state
+                if self._weigh(self._now_ms(), self.bid, self.ask) == "flat" and before != "flat":
+                    with suppress(VenueUnavailable, RiskHalt):
+                        await self.hand.flatten(self.why)
+            elif self.state == "flat" and self.hand.position and self.config.mode == "live":
+                with suppress(VenueUnavailable, RiskHalt):
+                    await self.hand.flatten(self.why)
+
+    async def _keep_time(self) -> None:
+        """Reconcile on a timer, and at once after trouble; a mismatch ends the session."""
+        last = clock.stopwatch()
+        while True:
+            await asyncio.sleep(0.1)
+            is_due = clock.stopwatch() - last > self.config.reconcile_s
+            if not (is_due or self._must_reconcile) or not self.n_bars:
+                continue
+            why, last = self._must_reconcile or "timer", clock.stopwatch()
+            try:
+                found = await self.hand.reconcile(why)
+            except VenueUnavailable as away:
+                self.hand.stop_entries(str(away))
+                self._must_reconcile = self._must_reconcile or "the venue did not answer"
+                continue
+            if found:
+                self._must_reconcile = "mismatch"
+                self.stop("halted", "the account is not what the journal says: " + "; ".join(found))
+                return
+            self._must_reconcile = ""
+            if self._asked is None:
+                self.hand.stop_entries("" if self.state == "running" else self.why)
+
+    # ---- what is shown ---------------------------------------------------------------------------------
+
+    async def _show(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.show_s)
+            self._hear_words()
+            self.publisher.show(self.snapshot())
+
+    def _hear_words(self) -> None:
+        """What an operator or a tool says into the chain."""
+        path = self.publisher.folder / "inject.jsonl"
+        agent = getattr(self.mind, "agent", None)
+        if agent is None or not path.is_file():
+            return
+        lines = path.read_text().split("\n")[:-1]
+        for line in lines[self._told_at :]:
+            with suppress(ValueError, KeyError, TypeError, IndexError):
+                said = json.loads(line)
+                agent.hear(said["question"], said["answer"], int(said.get("ticks", 1)))
+                told = {"row": self.n_bars, "question": said["question"], "answer": said["answer"]}
+                more = {"ticks": int(said.get("ticks", 1)), "who": str(said.get("who", ""))}
+                event = {
+                    "t_ms": self._now_ms(),
+                    "state": self.state,
+                    "why": "told from outside",
+                    "told": told | more,
+                }
+                self.publisher.note("events", event)
+        self._told_at = len(lines)
+
+    def snapshot(self) -> Snapshot:
+        """This moment."""
+        mid = (self.bid + self.ask) / 2
+        equity = self.hand.equity(mid)
+        step, n = self._step, len(OUT_NAMES)
+        words = [int(word) for word in step.words] if step is not None else []
+        forecasts = getattr(step, "forecasts", ())
+        return Snapshot(
+            time_ms=self._now_ms(),
+            session=self.config.session,
+            symbol=self.config.symbol,
+            mode=self.config.mode,
+            bid=self.bid,
+            ask=self.ask,
+            position=self.hand.position,
+            quantity=self.hand.quantity,
+            equity_usdt=equity,
+            day_pnl_usdt=self.guard.day_pnl(equity),
+            drawdown_bps=self.guard.drawdown_bps(equity),
+            sentence_en=step.say("en") if step is not None else "",
+            sentence_fr=step.say("fr") if step is not None else "",
+            words={name: QUESTIONS[k].en[word] for k, (name, word) in enumerate(zip(NAMES, words))},
+            forecasts={name: float(value) for name, value in zip(FORECASTS, forecasts)},
+            regime=tuple(float(value) for value in self._columns[n : n + 6]),
+            risk=self._verdict.figures if self._verdict else {},
+            state=self.state,
+            why=self.why,
+            latency_us=self.timings.told(),
+            fills=tuple(self._fills),
+            n_bars=self.n_bars,
+            n_orders=self.hand.n_orders,
+            n_fills=self.n_fills,
+            venue=self.config.venue,
+        )
+
+    def _note_state(
+        self, state: State, why: str, *, flat: Flat | None = None, stop_s: float = math.nan
+    ) -> None:
+        self.state, self.why = state, "" if state == "running" else why
+        more = (
+            {"is_flat": flat.is_flat, "lots": flat.lots, "left": flat.left, "stop_s": stop_s} if flat else {}
+        )
+        self.publisher.note("events", {"t_ms": self._now_ms(), "state": state, "why": why, **more})
+
+    def _now_ms(self) -> int:
+        return self.pace.now_us() // 1_000
+
+
+def allowed(wanted: int, held: int, state: State) -> int:
+    """The target the limits let through: anything, or nothing new, or nothing."""
+    if state == "running" or (state == "reduced" and wanted == held):
+        return wanted
+    return 0
