@@ -89,9 +89,7 @@ def read_headlines(
     if not path.is_file():
         raise TapeRefused(path.name, "no such file", "check the path")
     if kind in (".xml", ".rss", ".atom"):
-        return settle(
-            [_from_feed(item, fetched_ms) for item in parse_feed(path.read_bytes(), path.name)], cfg
-        )
+        return settle([from_feed(item, fetched_ms) for item in parse_feed(path.read_bytes(), path.name)], cfg)
     try:
         if kind == ".csv":
             frame = pl.read_csv(path, infer_schema_length=2_000)
@@ -165,7 +163,8 @@ def _without_repeats(rows: list[dict[str, Any]], within_ms: int) -> list[dict[st
     return kept
 
 
-def _from_feed(item: FeedItem, fetched_ms: int | None) -> dict[str, Any]:
+def from_feed(item: FeedItem, fetched_ms: int | None) -> dict[str, Any]:
+    """One row for `settle`; TapeRefused when neither the item nor the fetch has a time."""
     if item.published_ms is None and fetched_ms is None:
         raise TapeRefused(
             item.source, f"{item.title[:60]!r} has no date", "say when the feed was fetched (fetched_ms)"
