@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from decot import clock
 from decot.cli.common import (
     FAILED,
     HOME,
@@ -28,14 +29,66 @@ from decot.cli.common import (
 app = typer.Typer()
 
 
-@app.command(epilog="Example:  decot tables --json")
-def tables(home: Home = HOME, as_json: AsJson = False) -> None:
-    """What the lake holds: every table with its version, rows, columns and digest."""
-    from decot.data.lake import Lake
+@app.command(epilog="Examples:  decot tables  ·  decot tables base --history  ·  decot tables --json")
+def tables(
+    table: Annotated[str, typer.Argument(help="only this table; all by default")] = "",
+    history: Annotated[
+        bool, typer.Option("--history", help="also every version there was, oldest first")
+    ] = False,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """What the lake holds, and what each table was made of: versions, rows, digests, sources.
 
-    lake = Lake(home / "lake")
-    found = [lake.ref(name, symbol).to_dict() for name in lake.tables() for symbol in lake.symbols(name)]
-    show(json.dumps(found) if as_json else (listed(found) or f"the lake under {home} is empty"))
+    A source marked `old` has a newer version in the lake: what was made of it is behind.
+    """
+
+    def work(listener: Any) -> list[dict[str, Any]]:
+        from decot.data.lake import Lake
+        from decot.data.lake_care import family
+        from decot.errors import LakeBroken
+
+        lake = Lake(home / "lake")
+        known = lake.tables()
+        if table and table not in known:
+            raise LakeBroken(f"no table {table!r} under {home}; there are: {', '.join(known) or 'none'}")
+        refs = lake.refs([table] if table else None)
+        found = [family(lake, ref) for ref in refs]
+        if history:
+            for entry, ref in zip(found, refs):
+                past = lake.history(ref.table)
+                entry["history"] = [commit for commit in past if commit["symbol"] == ref.symbol]
+        return found
+
+    found = guarded(work, quiet=True)
+    show(json.dumps(found) if as_json else (grown(found) or f"the lake under {home} is empty"))
+
+
+def grown(found: list[dict[str, Any]]) -> str:
+    """The tables, and under each the tree of what it was made of."""
+    lines = []
+    for entry in found:
+        lines += [listed([entry]) + (f"  {entry['note']}" if entry["note"] else ""), *_branches(entry, "  ")]
+        lines += [
+            f"    v{commit['version']:<4} {clock.iso(commit['timestamp_ms'])} {commit['rows']:>9} rows  "
+            f"{commit['digest'][:16]}  {commit['note']}".rstrip()
+            for commit in entry.get("history", ())
+        ]
+    return "\n".join(lines)
+
+
+def _branches(entry: dict[str, Any], stem: str) -> list[str]:
+    lines, sources = [], entry["made_of"]
+    for number, source in enumerate(sources, 1):
+        is_last = number == len(sources)
+        marks = [] if source["is_latest"] else ["old" if source["is_here"] else "not in this lake"]
+        marks += ["see above"] if source.get("is_told") else []
+        said = f"{source['name']} v{source['version']}  {source['rows']:,} rows  {source['digest'][:16]}"
+        lines.append(
+            f"{stem}{'└─' if is_last else '├─'} {said}" + (f"  ({', '.join(marks)})" if marks else "")
+        )
+        lines += _branches(source, stem + ("   " if is_last else "│  "))
+    return lines
 
 
 @app.command(epilog="Example:  decot doctor --capital 19 --price 90000")

@@ -72,6 +72,7 @@ def exchange(
     check_names({"tape": tape, "world": world})
 
     def work(listener: Any) -> dict[str, Any]:
+        from decot.data.depth import open_depth
         from decot.data.exchange.faults import Faults
         from decot.data.exchange.venue import run
         from decot.experiment.config import Experiment
@@ -94,14 +95,22 @@ def exchange(
         with listening(listener):
             found = fetch(Experiment.of(order), order)
 
+        recorded = open_depth(tape, found) if tape else None
+
         def ready(venue: Any) -> None:
             markets = {feed.name: feed.wire for feed in venue.feeds.values()}
+            share = min(feed.recorded_share for feed in venue.feeds.values())
             said = {"url": venue.url, "port": venue.port, "markets": markets, "speed": speed}
-            plain = f"{venue.url}  replays {', '.join(markets)} at {speed:g}×; Ctrl-C closes it"
+            said["depth_recorded_share"] = share
+            depth = (
+                f"{share:.0%} of its depth as recorded, the rest made up" if share else "its depth made up"
+            )
+            plain = f"{venue.url}  replays {', '.join(markets)} at {speed:g}×, {depth}; Ctrl-C closes it"
             show(json.dumps(said) if as_json else plain)
 
         return run(
             found,
+            depth={found.symbol: recorded},
             on_ready=ready,
             until_done=until_done,
             speed=speed,

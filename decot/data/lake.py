@@ -175,9 +175,9 @@ class Lake:
         names = (folder.name for folder in sorted(self.root.iterdir()) if _NAME.fullmatch(folder.name))
         return [name for name in names if DeltaTable.is_deltatable(str(self._folder(name)))]
 
-    def refs(self) -> list[Ref]:
-        """The latest Ref of every symbol of every table, by table and symbol."""
-        opened = [(name, self._open(name)[1]) for name in self.tables()]
+    def refs(self, names: Sequence[str] | None = None) -> list[Ref]:
+        """The latest Ref of every symbol of every table (or of those named), by table and symbol."""
+        opened = [(name, self._open(name)[1]) for name in (self.tables() if names is None else names)]
         return [
             self._ref(name, symbol, manifest[symbol])
             for name, manifest in opened

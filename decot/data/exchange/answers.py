@@ -47,13 +47,9 @@ class Clerk:
 
     def depth(self, params: Params) -> dict[str, Any]:
         feed, limit = self.feed(params), _limit(params, 100, 5000)
-        row = self.replay.rows[feed.wire]
-        bids, asks = feed.levels(row)
-        return {
-            "lastUpdateId": int(feed.update[row]),
-            "bids": [list(level) for level in bids.items()][:limit],
-            "asks": [list(level) for level in asks.items()][:limit],
-        }
+        ladder = self.replay.ladder(feed)
+        bids, asks = ([[text(p), text(q)] for p, q in side] for side in ladder.best(limit))
+        return {"lastUpdateId": ladder.update, "bids": bids, "asks": asks}
 
     def trades(self, params: Params) -> list[dict[str, Any]]:
         feed, limit = self.feed(params), _limit(params, 500, 1000)

@@ -1,8 +1,11 @@
 """A tape as the venue's own past: what happened, in which order, and how it reads on the wire. Knows no clients.
 
-Events are numbered once, when the tape is opened: book rows, trades, depth diffs (one per 100 ms with a change) and
-one tick per second. Depth is rebuilt from the recorded size sums: level 1 as recorded, levels 2–5 and 6–20 each with
-an equal share at one tick's distance. Tapes without contiguous trade ids are numbered from 1.
+Events are numbered once, when the tape is opened: book rows, trades, steps of the depth and one tick per second.
+
+Depth is replayed as recorded wherever `data.depth` finds it beside the tape: every recorded ladder or diff is one step.
+Elsewhere IT IS SYNTHETIC: one step per 100 ms with a change, level 1 as recorded, levels 2–5 and 6–20 each with an equal
+share of the recorded size sums at one tick's distance (only level 1 where the sums are unknown). Tapes without
+contiguous trade ids are numbered from 1; without update ids, book rows and recorded ladders are numbered as they came.
 """
 
 from __future__ import annotations
@@ -15,10 +18,13 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from decot.data.depth import Depth
+from decot.data.exchange.ladder import Sides
 from decot.data.exchange.rules import split_symbol, wire_symbol
 from decot.errors import TapeRefused
 
-BOOK, TRADE, DEPTH, SECOND = 0, 1, 2, 3
+BOOK, TRADE, DEPTH, SECOND, LADDER = 0, 1, 2, 3, 4
+"""kinds of events; DEPTH is a synthetic step, LADDER a recorded one"""
 DEPTH_US = 100_000
 SECOND_US = 1_000_000
 
@@ -55,7 +61,7 @@ def text(number: float) -> str:
 class Feed:
     """One symbol's tape, ready to be replayed and asked about."""
 
-    def __init__(self, tape: TapeFrames, *, tick: float) -> None:
+    def __init__(self, tape: TapeFrames, *, tick: float, depth: Depth | None = None) -> None:
         trades, book = tape.trades, tape.book
         if book.is_empty():
             raise TapeRefused(tape.symbol, "the book is empty", "give a tape with best bid and ask")
@@ -74,7 +80,8 @@ class Feed:
         known = [name if name in book.columns else name.rsplit("_", 1)[0] for name in columns]
         self.rows = book.select(known[:4]).rows() if known[4] == "bid_qty" else book.select(known).rows()
         self.book_ts, self.book_at = book["ts_us"].to_numpy(), book["recv_us"].to_numpy()
-        self.update = _updates(book)
+        self.depth = depth
+        self.update, self.depth_update = _updates(book, depth)
         self.first_agg, self.agg_of = self._aggregate()
         self.at, self.kind, self.index = self._timeline()
         self.start_us, self.end_us = int(self.at[0]), int(self.at[-1])
@@ -97,14 +104,22 @@ class Feed:
         begin = int(min(self.book_at[0], self.trade_at[0] if len(self.trade_at) else self.book_at[0]))
         end = int(max(self.book_at[-1], self.trade_at[-1] if len(self.trade_at) else self.book_at[-1]))
         seconds = np.arange(begin // SECOND_US + 1, end // SECOND_US + 2, dtype=np.int64) * SECOND_US
-        at = np.concatenate([self.book_at, self.trade_at, depth_at, seconds])
-        kind = np.concatenate(
-            [
-                np.full(len(x), k, np.int8)
-                for k, x in enumerate((self.book_at, self.trade_at, depth_at, seconds))
-            ]
-        )
-        index = np.concatenate([np.arange(len(self.book_at)), np.arange(len(self.trade_at)), last, seconds])
+        kinds = {
+            BOOK: (self.book_at, np.arange(len(self.book_at))),
+            TRADE: (self.trade_at, np.arange(len(self.trade_at))),
+            DEPTH: (depth_at, last),
+            SECOND: (seconds, seconds),
+        }
+        if self.depth is not None:
+            made_up = np.ones(len(last), bool)
+            for first, until in self.depth.spans:
+                made_up &= (depth_at < first) | (depth_at >= until)
+            ladders = np.flatnonzero((self.depth.at_us >= begin) & (self.depth.at_us <= end))
+            kinds[DEPTH] = (depth_at[made_up], last[made_up])
+            kinds[LADDER] = (self.depth.at_us[ladders], ladders)
+        at = np.concatenate([when for when, _ in kinds.values()])
+        index = np.concatenate([which for _, which in kinds.values()])
+        kind = np.concatenate([np.full(len(when), k, np.int8) for k, (when, _) in kinds.items()])
         order = np.lexsort((kind, at))
         return at[order], kind[order], index[order]
 
@@ -153,8 +168,8 @@ class Feed:
             "M": True,
         }
 
-    def levels(self, row: int) -> tuple[dict[str, str], dict[str, str]]:
-        """Bids and asks (best first) at a book row: price → quantity, as text."""
+    def levels(self, row: int) -> Sides:
+        """The synthetic ladder at a book row, best first; its top is what was recorded."""
         values = self.rows[row]
         bid, bid_qty, ask, ask_qty = values[:4]
         bid5, ask5, bid20, ask20 = values[4:] if len(values) == 8 else (bid_qty, ask_qty, bid_qty, ask_qty)
@@ -163,17 +178,27 @@ class Feed:
             self._side(ask, self.tick, ask_qty, ask5, ask20),
         )
 
-    def _side(self, best: float, step: float, first: float, five: float, twenty: float) -> dict[str, str]:
+    @staticmethod
+    def _side(
+        best: float, step: float, first: float, five: float, twenty: float
+    ) -> list[tuple[float, float]]:
         sizes = [first]
         for total, so_far, n in ((five, first, 4), (twenty, five, 15)):
             share = round((total - so_far) / n, 8)
             if share > 0:
                 sizes += [share] * (n - 1) + [round(total - so_far - share * (n - 1), 8)]
-        return {
-            text(round(best + k * step, 10)): text(size)
+        return [
+            (round(best + k * step, 10), size)
             for k, size in enumerate(sizes)
             if best + k * step > 0 and size > 0
-        }
+        ]
+
+    @property
+    def recorded_share(self) -> float:
+        """The share of the tape's time whose depth is the recorded one; the rest is synthetic."""
+        spans = self.depth.spans if self.depth is not None else ()
+        known = sum(max(min(b, self.end_us) - max(a, self.start_us), 0) for a, b in spans)
+        return round(known / max(self.end_us - self.start_us, 1), 4)
 
     # ---- what the past was ---------------------------------------------------------------------------
 
@@ -234,12 +259,18 @@ def _contiguous(ids: np.ndarray) -> np.ndarray:
     return ids if (steps == 1).all() and (len(ids) == 0 or ids[0] > 0) else np.arange(1, len(ids) + 1)
 
 
-def _updates(book: pl.DataFrame) -> np.ndarray:
-    if "update_id" in book.columns:
-        ids = book["update_id"].to_numpy()
-        if (np.diff(ids) > 0).all():
-            return ids
-    return np.arange(1_001, 1_001 + len(book), dtype=np.int64)
+def _updates(book: pl.DataFrame, depth: Depth | None) -> tuple[np.ndarray, np.ndarray]:
+    """Update ids of book rows and of recorded depth: the venue's own where both have them, else in order of arrival."""
+    at = book["recv_us"].to_numpy()
+    ids = book["update_id"].to_numpy() if "update_id" in book.columns else np.zeros(len(book), np.int64)
+    is_own = bool(len(ids) and ids[0] > 0 and (np.diff(ids) > 0).all())
+    if depth is None:
+        return (ids if is_own else np.arange(1_001, 1_001 + len(book), dtype=np.int64)), np.zeros(0, np.int64)
+    if is_own and (depth.update > 0).all():
+        return ids, depth.update
+    place = np.empty(len(at) + len(depth), np.int64)
+    place[np.argsort(np.concatenate([at, depth.at_us]), kind="stable")] = np.arange(1_001, 1_001 + len(place))
+    return place[: len(at)], place[len(at) :]
 
 
 def position_at(stamps: np.ndarray, when: int) -> int:

@@ -13,11 +13,14 @@ from decimal import Decimal
 import numpy as np
 
 from decot import clock
-from decot.data.exchange.feed import BOOK, DEPTH, SECOND, TRADE, Feed, text
+from decot.data.exchange.feed import BOOK, DEPTH, LADDER, SECOND, TRADE, Feed, text
+from decot.data.exchange.ladder import Ladder
 from decot.data.exchange.matching import Desk
 
 Listener = Callable[[Feed, int, int, int], Awaitable[None]]
 BATCH = 64
+LEVELS = 100
+"""how deep an order can look into a recorded ladder"""
 
 
 class Replay:
@@ -31,6 +34,9 @@ class Replay:
         """current book row of each symbol"""
         self.traded = {feed.wire: 0 for feed in feeds}
         """how many trades of each symbol have happened"""
+        self._ladders = {feed.wire: Ladder() for feed in feeds}
+        self._waiting: dict[str, int] = {feed.wire: 0 for feed in feeds}
+        """book row of the latest synthetic step nobody has asked for yet, −1: none"""
         self.now_us = min(feed.start_us for feed in feeds)
         self.first_us = self.now_us
         self.wall0_us = clock.now_us()
@@ -45,6 +51,7 @@ class Replay:
         self.has_moved = [False] * len(feeds)
         for feed in feeds:
             self._show(feed, 0)
+            self._catch_up(feed)
         self._skip_to(self.first_us + int(lead_s * 1e6))
 
     def _skip_to(self, when: int) -> None:
@@ -108,7 +115,37 @@ class Replay:
             if self.desk.open_orders(feed.wire):
                 price, quantity = Decimal(text(feed.price[index])), Decimal(text(feed.quantity[index]))
                 self.desk.on_trade(feed.wire, price, quantity, feed.side[index])
+        elif kind == DEPTH:
+            self._waiting[feed.wire] = index
+            self._ladders[feed.wire].is_recorded = False
+        elif kind == LADDER:
+            self._step(feed, index)
         return feed, kind, index, when
+
+    def _catch_up(self, feed: Feed) -> None:
+        """A tape cut out of a longer recording may begin among diffs: what they change is walked through silently."""
+        steps = feed.index[feed.kind == LADDER]
+        if feed.depth is not None and len(steps) and not feed.depth.is_whole[steps[0]]:
+            whole = feed.depth.is_whole[: steps[0]].nonzero()[0]
+            for k in range(int(whole[-1]), int(steps[0])):
+                self._step(feed, k)
+
+    def _step(self, feed: Feed, index: int) -> None:
+        """A recorded step of the depth."""
+        depth, ladder = feed.depth, self._ladders[feed.wire]
+        assert depth is not None
+        move = ladder.show if depth.is_whole[index] else ladder.change
+        self._waiting[feed.wire] = -1
+        move(depth.read(index), int(feed.depth_update[index]), int(depth.ts_us[index]))
+        ladder.is_recorded = True
+
+    def ladder(self, feed: Feed) -> Ladder:
+        """The book as the depth stream tells it now; a synthetic step is made here, when somebody asks."""
+        ladder, row = self._ladders[feed.wire], self._waiting[feed.wire]
+        if row >= 0:
+            self._waiting[feed.wire] = -1
+            ladder.show(feed.levels(row), int(feed.update[row]), int(feed.book_ts[row]))
+        return ladder
 
     def _show(self, feed: Feed, row: int) -> None:
         self.rows[feed.wire] = row
@@ -120,13 +157,13 @@ class Replay:
         """Bring the desk's ladder to the current row; done only when an order needs it."""
         top = self.desk.tops[feed.wire]
         if top.stale:
-            bids, asks = feed.levels(self.rows[feed.wire])
+            row, ladder = self.rows[feed.wire], self._ladders[feed.wire]
+            bid, bid_qty, ask, ask_qty = feed.rows[row][:4]
+            known = ladder.is_recorded
+            sides = ladder.behind((bid, bid_qty), (ask, ask_qty), LEVELS) if known else feed.levels(row)
             top.stale = False
-            self.desk.on_book(
-                feed.wire,
-                [[Decimal(p), Decimal(q)] for p, q in bids.items()],
-                [[Decimal(p), Decimal(q)] for p, q in asks.items()],
-            )
+            bids, asks = ([[Decimal(text(p)), Decimal(text(q))] for p, q in side] for side in sides)
+            self.desk.on_book(feed.wire, bids, asks)
 
 
-__all__ = ["BOOK", "DEPTH", "SECOND", "TRADE", "Listener", "Replay"]
+__all__ = ["BOOK", "DEPTH", "LADDER", "SECOND", "TRADE", "Listener", "Replay"]

@@ -15,7 +15,8 @@ from aiohttp import WSMsgType, web
 from decot import clock
 from decot.data.exchange.answers import INTERVALS, Clerk
 from decot.data.exchange.faults import Weather, garble
-from decot.data.exchange.feed import BOOK, DEPTH, SECOND, SECOND_US, TRADE, Feed, text
+from decot.data.exchange.feed import BOOK, DEPTH, LADDER, SECOND, SECOND_US, TRADE, Feed, text
+from decot.data.exchange.ladder import Level
 
 SEND_S = 5.0
 
@@ -39,6 +40,17 @@ class Socket:
             self.transport.abort()
 
 
+@dataclass
+class Slow:
+    """What the once-a-second depth stream has not said yet."""
+
+    first: int
+    """number of the first update in it"""
+    second: int
+    bids: dict[float, float] = field(default_factory=dict)
+    asks: dict[float, float] = field(default_factory=dict)
+
+
 class Streams:
     """Public streams: trade, aggTrade, bookTicker, depth, kline_*, miniTicker, ticker."""
 
@@ -50,8 +62,7 @@ class Streams:
         self._numbers: Counter[str] = Counter()
         self._subscribed: set[str] = set()
         self._by_stream: defaultdict[str, list[Socket]] = defaultdict(list)
-        self._depth_from: dict[str, int] = {}
-        self._slow_depth: dict[str, tuple[int, int]] = {}
+        self._slow_depth: dict[str, Slow] = {}
         self._rng = random.Random(weather.faults.seed ^ 0x6A5B)
 
     # ---- listening -----------------------------------------------------------------------------------
@@ -128,43 +139,45 @@ class Streams:
                 await self._say(
                     f"{low}@bookTicker", index, feed.book_frame(index, ms, with_time=self.book_time)
                 )
-        elif kind == DEPTH:
-            await self._on_depth(feed, low, index)
+        elif kind in (DEPTH, LADDER):
+            await self._on_depth(feed, low, index if kind == DEPTH else len(feed.rows) + index, when)
         elif kind == SECOND:
             await self._on_second(feed, low, index)
 
-    async def _on_depth(self, feed: Feed, low: str, row: int) -> None:
-        before, self._depth_from[low] = self._depth_from.get(low, 0), row
-        if row == before:
+    async def _on_depth(self, feed: Feed, low: str, number: int, when: int) -> None:
+        fast, slow = f"{low}@depth@100ms", f"{low}@depth"
+        shallow = [(f"{low}@depth{n}{speed}", n) for n in (5, 10, 20) for speed in ("", "@100ms")]
+        shallow = [(name, n) for name, n in shallow if self._by_stream.get(name)]
+        if not self._by_stream.get(slow):
+            self._slow_depth.pop(low, None)
+        if not shallow and not self._by_stream.get(fast) and not self._by_stream.get(slow):
             return
-        if self._by_stream.get(f"{low}@depth@100ms"):
-            await self._say(f"{low}@depth@100ms", row, self._diff(feed, before, row))
-        if self._by_stream.get(f"{low}@depth"):
-            begin, second = self._slow_depth.get(low, (before, -1))
-            now = int(feed.book_at[row]) // SECOND_US
-            if now != second:
-                await self._say(f"{low}@depth", row, self._diff(feed, begin, row))
-                self._slow_depth[low] = (row, now)
-        for levels in (5, 10, 20):
-            for name in (f"{low}@depth{levels}", f"{low}@depth{levels}@100ms"):
-                if self._by_stream.get(name):
-                    bids, asks = feed.levels(row)
-                    sides = {"bids": list(bids.items())[:levels], "asks": list(asks.items())[:levels]}
-                    await self._say(name, row, json.dumps({"lastUpdateId": int(feed.update[row]), **sides}))
+        ladder = self.clerk.replay.ladder(feed)
+        bids, asks = ladder.changes
+        if self._by_stream.get(fast):
+            await self._say(fast, number, self._diff(feed, ladder.first, bids, asks))
+        if self._by_stream.get(slow):
+            waiting = self._slow_depth.setdefault(low, Slow(ladder.first, -1))
+            waiting.bids.update(bids)
+            waiting.asks.update(asks)
+            if when // SECOND_US != waiting.second:
+                self._slow_depth[low] = Slow(ladder.update + 1, when // SECOND_US)
+                frame = self._diff(feed, waiting.first, [*waiting.bids.items()], [*waiting.asks.items()])
+                await self._say(slow, number, frame)
+        for name, levels in shallow:
+            best = [[[text(p), text(q)] for p, q in side] for side in ladder.best(levels)]
+            said = {"lastUpdateId": ladder.update, "bids": best[0], "asks": best[1]}
+            await self._say(name, number, json.dumps(said))
 
-    def _diff(self, feed: Feed, before: int, row: int) -> str:
-        old, new = feed.levels(before), feed.levels(row)
-        sides = [
-            [[p, q] for p, q in now.items() if was.get(p) != q]
-            + [[p, "0.00000000"] for p in was if p not in now]
-            for was, now in zip(old, new)
-        ]
+    def _diff(self, feed: Feed, first: int, bids: list[Level], asks: list[Level]) -> str:
+        ladder, stamp_ms = self.clerk.replay.ladder(feed), self.clerk.replay.stamp_ms
+        sides = [[[text(p), text(q)] for p, q in side] for side in (bids, asks)]
         frame = {
             "e": "depthUpdate",
-            "E": self.clerk.replay.stamp_ms(int(feed.book_ts[row])),
+            "E": stamp_ms(ladder.ts_us),
             "s": feed.wire,
-            "U": int(feed.update[before]) + 1,
-            "u": int(feed.update[row]),
+            "U": first,
+            "u": ladder.update,
             "b": sides[0],
             "a": sides[1],
         }

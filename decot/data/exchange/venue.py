@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from decot import clock
+from decot.data.depth import Depth
 from decot.data.exchange.answers import Clerk
 from decot.data.exchange.door import Door
 from decot.data.exchange.faults import Faults, Weather
@@ -86,7 +87,13 @@ class Venue:
     def state(self) -> dict[str, Any]:
         """What the control page shows, and how many frames were said and lost."""
         sent, lost = self.streams.sent, self.streams.lost
-        return {**self.door.state(), "frames": dict(sent), "frames_lost": dict(lost)}
+        depth = {feed.name: feed.recorded_share for feed in self.feeds.values()}
+        return {
+            **self.door.state(),
+            "frames": dict(sent),
+            "frames_lost": dict(lost),
+            "depth_recorded_share": depth,
+        }
 
     def app(self) -> web.Application:
         """Routes of REST, streams, WebSocket API and control."""
@@ -109,6 +116,7 @@ async def serve(
     faults: Faults | None = None,
     speed: float = 1.0,
     *,
+    depth: Mapping[str, Depth | None] | None = None,
     balances: Mapping[str, Any] | None = None,
     keys: Mapping[str, str] | None = None,
     port: int = 0,
@@ -124,6 +132,8 @@ async def serve(
         tape: one or several tapes (symbol, trades, book); a RawTape will do.
         rules: filters and fees of every symbol: Rules, a mapping, or a VenueRules-like object.
         speed: tape seconds per wall second, 1…1000; `math.inf` or 0: as fast as the listeners read.
+        depth: recorded ladders by the symbol of their tape (`data.depth`); where there is none, or its recording has a
+            hole, the depth is synthetic (see `feed.py`).
         balances: what the client owns, by asset; by default 19 of the quote currency.
         keys: API key → secret; by default `loopback` → `loopback`.
         stamp: "tape" shows recorded times on the wire, "now" moves them so that the tape begins now.
@@ -143,7 +153,8 @@ async def serve(
     if faulty:
         raise ConfigError(faulty)
     common = Rules.of(rules)
-    feeds = [Feed(one, tick=float(common.tick)) for one in tapes]
+    known = depth or {}
+    feeds = [Feed(one, tick=float(common.tick), depth=known.get(one.symbol)) for one in tapes]
     settings = {
         "balances": balances if balances is not None else {feeds[0].quote: "19"},
         "speed": speed or math.inf,
