@@ -187,7 +187,7 @@ def _longest(*parts: Clean) -> Array:
 
 
 def _for_people(
-    taught: Clean, table: Array, usual: tuple[float, float, float], ahead: int
+    taught: Clean, table: Array, acts: Array, usual: tuple[float, float, float], ahead: int
 ) -> dict[str, float]:
     mean = scores_of(taught, table, acts, usual, ahead).mean(0)
     rates = {name: float(value) for name, value in zip(SCORES, mean) if name != "chain"}

@@ -1,0 +1,1 @@
+"""A running session on one page, on loopback, behind a token."""

@@ -1,0 +1,11 @@
+"use strict";
+const KEY = "decot-token";
+const goIn = token => location.replace("/?token=" + encodeURIComponent(token));
+const wasTried = new URLSearchParams(location.search).has("token");
+const kept = sessionStorage.getItem(KEY);
+if (wasTried) { sessionStorage.removeItem(KEY); history.replaceState(null, "", "/"); }
+else if (kept) goIn(kept);
+document.getElementById("door").addEventListener("submit", event => {
+  event.preventDefault();
+  goIn(document.getElementById("token").value.trim());
+});
