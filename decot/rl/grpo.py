@@ -233,7 +233,7 @@ class GroupLearner(Learner):
         entropy = -(log_pi.exp() * log_pi).sum(-1).mean()
         beside, told = self.lessons(out, batch)
         worth = value_loss(out.value[:, :-1], walks.stand / agent.value_unit, walks.seen)
-        loss = -raised - cfg.entropy * entropy + cfg.value * worth + beside
+        loss = -raised - self.entropy * entropy + cfg.value * worth + beside
         told |= {"policy_loss": -float(raised.detach()), "entropy": float(entropy.detach())}
         told["value_loss"] = float(worth.detach())
         return loss, {**told, "kl": float(divergence.detach()), "taught": float(walks.taught.mean())}

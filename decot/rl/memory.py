@@ -31,6 +31,8 @@ class Cursor:
     update: int = 0
     best_update: int = 0
     best_bps: float = float("-inf")
+    best_score: float = float("-inf")
+    """`best_bps` less what caution takes off"""
     stale: int = 0
     """looks since the best one"""
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -63,6 +65,7 @@ def remember(
         "update": cursor.update,
         "best_update": cursor.best_update,
         "best_bps": cursor.best_bps,
+        "best_score": cursor.best_score,
         "stale": cursor.stale,
         "curve": cursor.curve,
         "rng": rng.bit_generator.state,
@@ -109,6 +112,7 @@ def recall(
         update=head["update"],
         best_update=head["best_update"],
         best_bps=head["best_bps"],
+        best_score=head.get("best_score", head["best_bps"]),
         stale=head["stale"],
         curve=head["curve"],
         torch_rng=tensors.get("torch_rng"),

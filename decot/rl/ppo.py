@@ -58,6 +58,9 @@ class PPOConfig:
     by_peers: bool = True
     """of GAE: judge a walk by the others that stood where it stands, not by the critic alone"""
     entropy: float = 0.02
+    entropy_end: float = 1.0
+    """share of `entropy` that is left at the end; a policy that leaves with 3 % a tick earns well when its actions are
+    drawn, and never leaves when the likeliest is taken: 0 lets it make up its mind"""
     value: float = 0.25
     forecast: float = 0.5
     words: float = 0.4
@@ -76,6 +79,9 @@ class PPOConfig:
     """updates between two looks at the validation part"""
     patience: int = 0
     """looks without a better profit, after costs are full, before stopping; 0 never stops early"""
+    caution: float = 0.0
+    """standard errors taken off a look's profit before looks are compared: in a market that may hold nothing, an agent
+    that stays out (no profit, no error) then beats one that was lucky"""
     save_every: int = 20
     """updates between two saves, where a resume folder is given"""
 
@@ -133,6 +139,7 @@ class Learner:
         settle_units(agent, reader)
         self.rarity = rarity_of(reader.words)
         self.extra: dict[str, Tensor] = {}
+        self.entropy = cfg.entropy
 
     @property
     def schedule(self) -> PPOConfig:
@@ -143,6 +150,7 @@ class Learner:
         cfg, progress = self.cfg, index / self.cfg.updates
         for group in self.optimizer.param_groups:
             group["lr"] = cfg.learning_rate * (1 - (1 - cfg.decay) * progress)
+        self.entropy = cfg.entropy * (1 - (1 - cfg.entropy_end) * progress)
         return min(1.0, progress / cfg.anneal) if cfg.anneal > 0 else 1.0
 
     def update(self, index: int) -> dict[str, float]:
@@ -264,7 +272,7 @@ class Learner:
         entropy = -(log_pi.exp() * log_pi).sum(-1).mean()
         critic = value_loss(out.value[:, :-1], judged.stand / agent.value_unit, judged.seen)
         beside, told = self.lessons(out, batch)
-        loss = policy_loss - cfg.entropy * entropy + cfg.value * critic + beside
+        loss = policy_loss - self.entropy * entropy + cfg.value * critic + beside
         moved = (judged.weight * (judged.log_pi - now)).sum((2, 3)).mean()
         parts = {"policy_loss": policy_loss, "entropy": entropy, "value_loss": critic, "kl": moved}
         return loss, told | {name: float(part.detach()) for name, part in parts.items()}
