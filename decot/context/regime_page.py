@@ -32,20 +32,43 @@ def regime_page(figure: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Regimes</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Regimes</h1><p>{escape(said)}</p>{_flag(summary)}"
-        f"{drawn}{_table(summary)}<p>model {escape(str(summary['sha256'])[:16])}</p></body></html>"
+        f"<style>{_STYLE}</style></head><body><h1>Regimes</h1><p>{escape(said)}</p>"
+        f"{drawn}{_table(summary)}{alignment_html(summary)}<p>model {escape(str(summary['sha256'])[:16])}</p></body></html>"
     )
 
 
-def _flag(summary: Mapping[str, Any]) -> str:
-    changed = (summary.get("alignment") or {}).get("changed") or ()
-    if not changed:
+def alignment_html(summary: Mapping[str, Any]) -> str:
+    """What the refit changed beside the model before, as a fragment: cost, flag, and the match state by state.
+
+    Empty for the first model of its symbol. Plain tags only (`p`, `table`), so that any page can carry it.
+    """
+    told = summary.get("alignment")
+    if not told:
         return ""
-    return f'<p class="flag">Beside the model before: {escape("; ".join(changed))}.</p>'
+    before = escape(str(told.get("context") or told.get("previous", ""))[:16])
+    if told.get("cost") is None:
+        return (
+            f'<p class="flag">Beside the model before ({before}): {escape("; ".join(told["changed"]))}.</p>'
+        )
+    changed = "; ".join(told["changed"])
+    said = f"the meaning of a label has changed: {changed}" if changed else "every label means what it meant"
+    kind = ' class="flag"' if changed else ""
+    pairs = "".join(
+        f"<tr><td>{k}</td><td>{state}</td><td>{cost:.3f}</td></tr>"
+        for k, (state, cost) in enumerate(zip(told["order"], told["costs"], strict=False))
+    )
+    return (
+        f"<p{kind}>Beside the model before ({before}): {escape(said)}. The dearest match costs {told['cost']:.3f} of "
+        f"its spreads; above {told['limit']:g} a meaning counts as changed.</p>"
+        f"<table><tr><th>was</th><th>is now</th><th>cost, spreads</th></tr>{pairs}</table>"
+    )
 
 
 def _table(summary: Mapping[str, Any]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("regime", "share", "spread", "stays, s", "expected, s"))
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("regime", "share of bars", "volatility, bps a bar", "stayed, s", "expected, s")
+    )
     rows = "".join(
         f"<tr><td>{row['state']}</td><td>{row['share']:.1%}</td><td>{row['volatility']:.4g}</td>"
         f"<td>{'' if row['seen_dwell_s'] is None else format(row['seen_dwell_s'], '.1f')}</td>"

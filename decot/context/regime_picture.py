@@ -15,6 +15,7 @@ from decot.context.regime_model import RegimeModel
 
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9")
 """told apart by colour-blind eyes too (Okabe and Ito)"""
+_INK, _LINE = "#1b1f24", "#d9dee3"
 
 
 def dwell_runs(labels: np.ndarray, n_states: int) -> list[np.ndarray]:
@@ -70,51 +71,66 @@ def regime_picture(
     names = [f"regime {k}" for k in range(n_states)]
     labels = posterior.argmax(1)
     figure = make_subplots(
-        rows=2,
+        rows=3,
         cols=2,
-        specs=[[{"colspan": 2}, None], [{}, {}]],
-        row_heights=[0.6, 0.4],
-        vertical_spacing=0.14,
-        subplot_titles=("mid by regime", "transition probability per bar", "dwell time, bars"),
+        specs=[[{"colspan": 2}, None], [{"colspan": 2}, None], [{}, {}]],
+        row_heights=[0.48, 0.12, 0.40],
+        vertical_spacing=0.09,
+        subplot_titles=(
+            "mid, each bar in the colour of its likeliest regime",
+            "how much of each stretch was which",
+            "transition probability per bar, from row to column",
+            "dwell time, bars",
+        ),
     )
     every = max(-(-len(mid) // most_points), 1)
-    times = np.asarray(timestamp_ms)[::every].astype("datetime64[ms]").astype(str).tolist()
+    stamps = np.asarray(timestamp_ms)
+    times = _written(stamps[::every])
     price, shown = np.asarray(mid, dtype=np.float64)[::every], labels[::every]
     for k in range(n_states):
         own = [float(p) if label == k else None for p, label in zip(price, shown, strict=True)]
-        figure.add_trace(
-            go.Scatter(
-                x=times,
-                y=own,
-                mode="lines+markers",
-                marker={"color": COLOURS[k], "size": 3},
-                line={"color": COLOURS[k], "width": 1.5},
-                connectgaps=False,
-                name=names[k],
-            ),
-            row=1,
-            col=1,
+        line = go.Scatter(
+            x=times,
+            y=own,
+            mode="lines+markers",
+            marker={"color": COLOURS[k], "size": 3},
+            line={"color": COLOURS[k], "width": 1.5},
+            connectgaps=False,
+            name=f"{names[k]}, {model.volatility()[k]:.2g} bps a bar",
+            legendgroup=names[k],
         )
-    figure.add_trace(
-        go.Heatmap(
-            z=model.move.tolist(),
-            x=names,
-            y=names,
-            zmin=0,
-            zmax=1,
-            colorscale="Blues",
-            showscale=False,
-            text=[[f"{p:.3f}" for p in row] for row in model.move],
-            texttemplate="%{text}",
-        ),
-        row=2,
-        col=1,
+        figure.add_trace(line, row=1, col=1)
+    starts, shares = _stretches(posterior[:, :n_states])
+    for k in range(n_states):
+        band = go.Scatter(
+            x=_written(stamps[starts]),
+            y=shares[:, k].tolist(),
+            stackgroup="regimes",
+            mode="lines",
+            line={"width": 0, "color": COLOURS[k]},
+            fillcolor=COLOURS[k],
+            name=names[k],
+            legendgroup=names[k],
+            showlegend=False,
+        )
+        figure.add_trace(band, row=2, col=1)
+    matrix = go.Heatmap(
+        z=model.move.tolist(),
+        x=names,
+        y=names,
+        zmin=0,
+        zmax=1,
+        colorscale="Blues",
+        showscale=False,
+        text=[[f"{p:.4f}" if p >= 5e-5 else f"{p:.0e}" for p in row] for row in model.move],
+        texttemplate="%{text}",
     )
+    figure.add_trace(matrix, row=3, col=1)
     for k, runs in enumerate(dwell_runs(labels, n_states)):
         box = go.Box(
             y=runs.tolist(), name=names[k], marker_color=COLOURS[k], boxpoints=False, showlegend=False
         )
-        figure.add_trace(box, row=2, col=2)
+        figure.add_trace(box, row=3, col=2)
     expected = go.Scatter(
         x=names,
         y=model.dwell_bars().tolist(),
@@ -122,10 +138,35 @@ def regime_picture(
         marker={"symbol": "diamond", "color": "#222222", "size": 8},
         name="expected, 1/(1−a)",
     )
-    figure.add_trace(expected, row=2, col=2)
-    figure.update_yaxes(type="log", row=2, col=2)
-    figure.update_yaxes(autorange="reversed", row=2, col=1)
-    figure.update_layout(height=640, margin={"l": 60, "r": 20, "t": 60, "b": 40}, template="plotly_white")
+    figure.add_trace(expected, row=3, col=2)
+    figure.update_xaxes(showgrid=False, linecolor=_LINE, ticks="outside", tickcolor=_LINE)
+    figure.update_yaxes(gridcolor=_LINE, zeroline=False)
+    figure.update_xaxes(matches="x", row=2, col=1)
+    figure.update_yaxes(range=[0, 1], tickformat=".0%", nticks=3, showgrid=False, row=2, col=1)
+    figure.update_yaxes(type="log", dtick=1, row=3, col=2)
+    figure.update_yaxes(autorange="reversed", row=3, col=1)
+    figure.update_annotations(font={"size": 13, "color": _INK})
+    figure.update_layout(
+        height=760,
+        margin={"l": 70, "r": 20, "t": 80, "b": 40},
+        template="none",
+        paper_bgcolor="#ffffff",
+        plot_bgcolor="#ffffff",
+        font={"color": _INK, "family": "system-ui, sans-serif", "size": 12},
+        legend={"orientation": "h", "y": 1.06, "yanchor": "bottom", "x": 0},
+    )
     plain: dict[str, Any] = json.loads(figure.to_json())
     plain["layout"].pop("template", None)
     return plain
+
+
+def _written(stamps_ms: np.ndarray) -> list[str]:
+    return np.asarray(stamps_ms).astype("datetime64[ms]").astype(str).tolist()
+
+
+def _stretches(posterior: Floats, most: int = 240) -> tuple[np.ndarray, Floats]:
+    """First rows of at most `most` equal stretches, and the mean posterior of each."""
+    length = max(-(-len(posterior) // most), 1)
+    starts = np.arange(0, len(posterior), length)
+    sums = np.add.reduceat(posterior, starts, axis=0)
+    return starts, sums / np.maximum(sums.sum(1, keepdims=True), 1e-300)

@@ -113,12 +113,22 @@ def _write(path: Path, text: str) -> None:
     os.replace(draft, path)
 
 
+def in_words(compared: Mapping[str, Any] | None) -> str:
+    """What the refit changed, in one sentence: for a card, a report's facts, a terminal."""
+    if compared is None:
+        return "no context of this symbol before it"
+    cost = "" if compared["cost"] is None else f" (dearest match {compared['cost']:.2f} spreads)"
+    changed = "; ".join(compared["changed"])
+    verdict = f"meaning changed: {changed}" if changed else "every label means what it meant"
+    return f"beside the context before, {compared['context']}: {verdict}{cost}"
+
+
 def card(regimes: Mapping[str, Any], text: Mapping[str, Any]) -> str:
     """Regimes, what the refit changed, and who read the news, in markdown."""
     lines = [
         "## Around the market",
         "",
-        "| regime | share | spread, bps a bar | stays, s | expected, s |",
+        "| regime | share | volatility, bps a bar | stayed, s | expected, s |",
         "|-|-|-|-|-|",
     ]
     for row in regimes["states"]:
@@ -128,9 +138,7 @@ def card(regimes: Mapping[str, Any], text: Mapping[str, Any]) -> str:
         )
     compared = regimes.get("alignment")
     if compared is not None:
-        verdict = "; ".join(compared["changed"]) or "every label means what it meant"
-        cost = "" if compared["cost"] is None else f" (dearest match {compared['cost']:.2f} spreads)"
-        lines += ["", f"beside the context before, {compared['context']}: {verdict}{cost}"]
+        lines += ["", in_words(compared)]
     stand_in = " (a stand-in built on the spot)" if text["is_stand_in"] else ""
     lines += ["", f"news read by: {text['model']}{stand_in}, {text['headlines']} headlines"]
     if text["possibly_seen"]:
