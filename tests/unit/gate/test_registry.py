@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from decot.errors import CertificateRefused, RegistryRefused
+from decot.gate.approval import read_session, sign_approval, sign_session
 from decot.gate.certificate import issue, open_key
 from decot.gate.registry import Registry
 
@@ -24,9 +25,28 @@ def house(tmp_path):
     key = open_key(tmp_path / "key")
     give = {"artefact": artefact, "verdict": GOOD, "data": [], "code": "c", "config": {}, "ledger_head": "h"}
     issue(registry.certificate_of(entry.digest), **give, key=key, now=NOW)
-    live = {"paper": {"certificate": "s"}, "approved_by": "Ada"}
+    about = {"digest": entry.digest, "key": key, "now": NOW}
+    session = sign_session(
+        registry.session_of(entry.digest), certificate="c", figures={"net_usdt": 0.1}, **about
+    )
+    sign_approval(
+        registry.approval_of(entry.digest),
+        session=session.serial,
+        card="the card",
+        approved_by="Ada",
+        reason="seen",
+        **about,
+    )
+    live = {"paper": {"certificate": session.serial}, "approved_by": "Ada"}
     issue(registry.certificate_of(entry.digest, "live"), **give, **live, key=key, now=NOW, stage="live")
     return registry, entry, key, artefact
+
+
+def on_paper(house):
+    registry, entry, key, _ = house
+    for stage in ("certified", "paper"):
+        registry.promote(entry.digest, stage, now=NOW, why="…", trusted=[key.public_key()])
+    return registry, entry, {"now": NOW, "why": "…", "trusted": [key.public_key()]}
 
 
 def test_the_way_to_live(house):
@@ -45,6 +65,43 @@ def test_the_way_to_live(house):
     ]
     assert all(event["certificate"] for event in entry.history[1:4])
     assert registry.champion() is None
+
+
+@pytest.mark.parametrize("gone", ["session", "approval"])
+def test_live_needs_the_session_and_the_person(house, gone):
+    """A live certificate alone opens nothing: the signed paper session and the signed approval must be there."""
+    registry, entry, words = on_paper(house)
+    (registry.certificates / f"{entry.digest}.{gone}.json").unlink()
+    with pytest.raises(CertificateRefused, match="no signed paper session|no person has approved"):
+        registry.promote(entry.digest, "live", **words)
+    assert registry.get(entry.digest).stage == "paper"
+
+
+def test_an_approval_is_of_one_session_by_one_person(house):
+    """Another session, another name, another agent, or an edited note: the approval does not count."""
+    registry, entry, words = on_paper(house)
+    key = house[2]
+    about = {"digest": entry.digest, "key": key, "now": NOW}
+    path, session = registry.approval_of(entry.digest), registry.session_of(entry.digest)
+    good = path.read_bytes()
+    real = read_session(session, entry.digest, trusted=words["trusted"], now=NOW).serial
+    for changes, told in (
+        ({"session": "other", "approved_by": "Ada"}, "after paper session other"),
+        ({"session": real, "approved_by": "Bob"}, "approved by Bob"),
+        ({"session": real, "approved_by": "Ada", "digest": "ff" * 32}, "is about agent ffff"),
+    ):
+        sign_approval(path, card="c", reason="r", **{**about, **changes})
+        with pytest.raises(CertificateRefused, match=told):
+            registry.promote(entry.digest, "live", **words)
+    path.write_bytes(good.replace(b"Ada", b"Eve"))
+    with pytest.raises(CertificateRefused, match="edited"):
+        registry.promote(entry.digest, "live", **words)
+    with pytest.raises(CertificateRefused, match="name of a person"):
+        sign_approval(path, session=real, card="c", approved_by=" ", reason="r", **about)
+    sign_session(session, certificate="c", figures={"net_usdt": 9.9}, **about)
+    path.write_bytes(good)
+    with pytest.raises(CertificateRefused, match="another paper session"):
+        registry.promote(entry.digest, "live", **words)
 
 
 def test_no_stage_is_skipped(house):
