@@ -164,7 +164,7 @@ class Journal:
         rows = self._db.execute(
             f"SELECT seq, t_ms, token, kind, client_id, payload FROM events{where} ORDER BY seq", kinds
         )
-        return [Event(*row[:5], json.loads(row[5])) for row in rows]
+        return [_event(row) for row in rows]
 
     def last(self, *kinds: str) -> Event | None:
         """The newest event of these kinds."""
@@ -173,7 +173,7 @@ class Journal:
             f" WHERE kind IN ({','.join('?' * len(kinds))}) ORDER BY seq DESC LIMIT 1",
             kinds,
         ).fetchone()
-        return Event(*row[:5], json.loads(row[5])) if row else None
+        return _event(row) if row else None
 
     def close(self) -> None:
         """Let the file go; twice is once."""
@@ -203,6 +203,11 @@ def verify(path: Path) -> int:
     if whole != "ok":
         raise RiskHalt(f"{path.name}: {whole}")
     return count
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    seq, t_ms, token, kind, client_id, text = row
+    return Event(seq, t_ms, token, kind, client_id, json.loads(text))
 
 
 def _chained(head: str, t_ms: int, token: int, kind: str, client_id: str, text: str) -> str:
