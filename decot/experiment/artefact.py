@@ -19,6 +19,7 @@ from decot.model.agent import Agent
 from decot.model.checkpoint import save
 from decot.model.config import FORESEEING, ModelConfig
 from decot.model.vocabulary import FORECASTS, NAMES
+from decot.rl.algorithms import plan
 from decot.rl.ppo import PPOConfig
 from schemas.ref import Ref
 
@@ -69,9 +70,8 @@ def lessons_plan(experiment: Experiment, genome: Genome, params: Params, budget:
     base |= {known[name]: float(value) for name, value in params.items() if name in known}
     if "discount_gap" in params:
         base["gamma"] = 1.0 - float(params["discount_gap"])
-    base["advantage"] = {"ppo-exact": "exact", "ppo-gae": "gae"}[genome.algorithm]
     base["env_steps"] = max(1, round(experiment.learning.env_steps * budget))
-    return PPOConfig(**base)
+    return plan(genome.algorithm, PPOConfig(**base))
 
 
 def keep(

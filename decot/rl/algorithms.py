@@ -78,10 +78,16 @@ def teach(
         ConfigError: as `plan`.
     """
     ready = cfg if cfg is not None and _is_of(name, cfg) else plan(name, cfg)
-    more: dict[str, Any] = {"validation": validation, "seed": seed, "callback": callback, "resume": resume}
-    if isinstance(ready, GRPOConfig):
-        return train_grpo(agent, lesson, steps, ready, **more)
-    return train(agent, lesson, steps, ready, **more)
+    return learn(
+        agent, lesson, steps, ready, validation=validation, seed=seed, callback=callback, resume=resume
+    )
+
+
+def learn(agent: Agent, lesson: Lesson, steps: Steps, cfg: PPOConfig, **more: Any) -> Trained:
+    """By whichever algorithm the configuration belongs to; `more` as in `rl.ppo.train`."""
+    if isinstance(cfg, GRPOConfig):
+        return train_grpo(agent, lesson, steps, cfg, **more)
+    return train(agent, lesson, steps, cfg, **more)
 
 
 def _is_of(name: str, cfg: PPOConfig) -> bool:

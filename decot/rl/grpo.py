@@ -9,7 +9,8 @@
 5) KL to a reference (the agent as it was, renewed every `reference_every` updates) by the k3 estimator.
 6) `credit`: one number for a whole walk is the paper's outcome supervision; "to-go" is its process supervision, what came
    after a decision against what the group got after that row; "state" groups only walks that stand alike in that row
-   (as in arXiv 2505.10978): the market does not know us, so those are in the very same state, and it is exact.
+   (as in arXiv 2505.10978): the market does not know us, so those are in the very same state, and what a decision led
+   to is the mean of all that stand there next, whoever they were.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from decot.rl.lessons import value_loss
 from decot.rl.memory import snapshot
 from decot.rl.ppo import Learner, PPOConfig
 from decot.rl.training import Callback, Trained, run_training
+from decot.rl.walks import pooled_to_go
 
 CREDITS = ("walk", "to-go", "state")
 
@@ -207,9 +209,12 @@ class GroupLearner(Learner):
         position, action = (torch.from_numpy(x.astype(np.int64)) for x in (walked.positions, walked.actions))
         advantage, taught = group_advantage(rewards.sum(-1), by_spread=cfg.by_spread, floor=cfg.floor_bps)
         after = to_go(rewards, cfg.gamma)
+        if cfg.credit == "state":
+            stood, went = (x.reshape(rewards.shape) for x in (walked.positions, walked.actions))
+            after = torch.from_numpy(pooled_to_go(rewards.numpy(), stood, went, cfg.gamma).astype(np.float32))
         if cfg.credit != "walk":
-            stood = position.view(rewards.shape) if cfg.credit == "state" else None
-            advantage = step_advantage(after, stood) * taught[..., None]
+            apart = step_advantage(after, position.view(rewards.shape) if cfg.credit == "state" else None)
+            advantage = apart * taught[..., None]
             if cfg.by_spread:
                 spread = advantage.square().mean((1, 2), keepdim=True).sqrt()
                 advantage = advantage / spread.clamp_min(max(cfg.floor_bps, 1e-6))

@@ -19,8 +19,8 @@ from decot.model.agent import Agent
 from decot.model.checkpoint import save
 from decot.model.lesson import Lesson
 from decot.model.stream import StreamAgent
-from decot.rl.grpo import GRPOConfig, train_grpo
-from decot.rl.ppo import PPOConfig, train
+from decot.rl.algorithms import learn
+from decot.rl.ppo import PPOConfig
 from decot.rl.training import Trained
 
 
@@ -66,10 +66,7 @@ class Model:
 
         cfg = replace(self.cfg, env_steps=total_timesteps)
         more: dict[str, Any] = {"validation": self.validation, "seed": self.seed, "callback": look}
-        if isinstance(cfg, GRPOConfig):
-            self.trained = train_grpo(self.agent, self.lesson, self.steps, cfg, **more)
-        else:
-            self.trained = train(self.agent, self.lesson, self.steps, cfg, **more)
+        self.trained = learn(self.agent, self.lesson, self.steps, cfg, **more)
         heard.on_training_end()
         return self
 

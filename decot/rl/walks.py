@@ -2,8 +2,8 @@
 
 The market does not know us, so every walk of a stretch lives through the very same path, and a hundred of them cost
 one pass of the trunk. Two walks that stand at the same position in the same row are in the same state: the mean of
-their returns knows the path, which no critic can, and is the better yardstick. The critic counts as one more walk, so
-that it decides alone where nobody else stood. Knows no network.
+their returns knows the path, which no critic can, and is the better yardstick and the better thing to look ahead to.
+The critic speaks after the last row and where nobody stood. Knows no network.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def tally(
     Args:
         pi: (B, T, 3, 3) probability of each action given each position; values: (B, T, 3) the critic's.
         ret, buy, sell: (B, T) what a row pays and costs, bps.
-        by_peers: measure a walk against the others that stood where it stands; else against the critic alone.
+        lam: 1 looks ahead along the walk itself, 0 to the mean of those who stand where it goes next (`by_peers`) or to
+            the critic; the same λ-return either way.
+        by_peers: measure a walk against the others that stood where it stands (the critic is one of them), and look
+            ahead to such means; else to the critic alone, as Schulman et al. do.
         last_values: (B, 3) worth of each position after the last row, where the stretch is *truncated*: cut by the
             clock while the market goes on. None is worth nothing.
         is_ruin: (B, T) rows that *terminate*: nothing that comes after them is anybody's. None is never.
@@ -88,7 +91,7 @@ def _tally(
     earned = np.zeros((n_batch, n_walks))
     held, gone = np.empty((n_rows, n_walks), np.int8), np.empty((n_rows, n_walks), np.int8)
     paid, found = np.empty((n_rows, n_walks)), np.empty((n_rows, n_walks))
-    total, count = np.empty(3), np.empty(3)
+    total, count, ahead = np.empty(3), np.empty(3), np.empty(3)
     for b in range(n_batch):
         for w in range(n_walks):
             p = start[b, w]
@@ -100,15 +103,21 @@ def _tally(
                 earned[b, w] += (a - 1) * ret[b, t] - paid[t, w]
                 held[t, w], gone[t, w] = p, a
                 p = a
-            trace, after = 0.0, last[b, p]
-            for t in range(n_rows - 1, -1, -1):
+        ahead[:] = last[b]
+        for t in range(n_rows - 1, -1, -1):
+            total[:], count[:] = 0.0, 0.0
+            for w in range(n_walks):
+                p, a = held[t, w], gone[t, w]
+                after = ahead[a]
+                if t + 1 < n_rows:
+                    after = (1 - lam) * ahead[a] + lam * found[t + 1, w]
                 if over[b, t]:
-                    trace, after = 0.0, 0.0
-                value = values[b, t, held[t, w]]
-                reward = (gone[t, w] - 1) * ret[b, t] - paid[t, w]
-                trace = reward + gamma * after - value + gamma * lam * trace
-                found[t, w] = trace + value
-                after = value
+                    after = 0.0
+                found[t, w] = (a - 1) * ret[b, t] - paid[t, w] + gamma * after
+                total[p] += found[t, w]
+                count[p] += 1.0
+            for p in range(3):
+                ahead[p] = total[p] / count[p] if by_peers and count[p] > 0 else values[b, t, p]
         for t in range(n_rows):
             total[:], count[:] = 0.0, 0.0
             for w in range(n_walks):
@@ -132,3 +141,35 @@ def _tally(
                     stand[b, t, p] /= seen[b, t, p]
                     seen[b, t, p] /= n_walks
     return weight, signal, stand, seen, earned
+
+
+def pooled_to_go(
+    rewards: np.ndarray, positions: np.ndarray, actions: np.ndarray, gamma: float = 1.0
+) -> np.ndarray:
+    """(B, G, T) what each decision is worth to the end: its reward, then the mean of all that stand where it went.
+
+    The same expectation as following the walk itself, without the noise of what that one walk did later.
+
+    Args:
+        rewards: (B, G, T) bps; positions, actions: (B, G, T) index 0, 1, 2 before and after the decision.
+    """
+    return _pooled(rewards.astype(np.float64), positions, actions, gamma)
+
+
+@njit(cache=True)
+def _pooled(rewards: np.ndarray, positions: np.ndarray, actions: np.ndarray, gamma: float) -> np.ndarray:
+    n_batch, n_walks, n_rows = rewards.shape
+    found = np.empty(rewards.shape)
+    ahead, total, count = np.zeros(3), np.zeros(3), np.zeros(3)
+    for b in range(n_batch):
+        ahead[:] = 0.0
+        for t in range(n_rows - 1, -1, -1):
+            total[:], count[:] = 0.0, 0.0
+            for w in range(n_walks):
+                p = positions[b, w, t]
+                found[b, w, t] = rewards[b, w, t] + gamma * ahead[actions[b, w, t]]
+                total[p] += found[b, w, t]
+                count[p] += 1.0
+            for p in range(3):
+                ahead[p] = total[p] / max(count[p], 1.0)
+    return found
