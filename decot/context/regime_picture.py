@@ -75,7 +75,7 @@ def regime_picture(
         cols=2,
         specs=[[{"colspan": 2}, None], [{"colspan": 2}, None], [{}, {}]],
         row_heights=[0.48, 0.12, 0.40],
-        vertical_spacing=0.09,
+        vertical_spacing=0.085,
         subplot_titles=(
             "mid, each bar in the colour of its likeliest regime",
             "how much of each stretch was which",
@@ -142,6 +142,7 @@ def regime_picture(
     figure.update_xaxes(showgrid=False, linecolor=_LINE, ticks="outside", tickcolor=_LINE)
     figure.update_yaxes(gridcolor=_LINE, zeroline=False)
     figure.update_xaxes(matches="x", row=2, col=1)
+    figure.update_xaxes(showticklabels=False, ticks="", row=1, col=1)
     figure.update_yaxes(range=[0, 1], tickformat=".0%", nticks=3, showgrid=False, row=2, col=1)
     figure.update_yaxes(type="log", dtick=1, row=3, col=2)
     figure.update_yaxes(autorange="reversed", row=3, col=1)

@@ -1,6 +1,7 @@
 """The regimes room against worlds whose answer is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -220,6 +221,22 @@ def test_a_mixture_filter_is_hmmlearns_too():
     ours = posteriors(model, x)
     for t in (0, 1, 50, 1_000, 1_499):
         np.testing.assert_allclose(ours[t, :3], oracle.predict_proba(x[: t + 1])[-1], atol=1e-9)
+
+
+def test_a_mixture_is_canonical_kept_as_json_and_stepped_live():
+    """Two seeds name their states alike, by rising volatility; JSON gives the same model; live rows are batch rows."""
+    x, _ = planted(3_000, 17)
+    cfg = RegimeConfig(mixture=2, thin=1, restarts=4, finalists=2)
+    one, other = fit(x, cfg), fit(x, replace(cfg, seed=8))
+    assert one.weights.shape[1] == 2
+    assert (np.diff(one.volatility()) > 0).all()
+    assert (posteriors(one, x).argmax(1) == posteriors(other, x).argmax(1)).mean() > 0.97
+    again = RegimeModel.from_json(one.to_json())
+    assert again.digest == one.digest
+    live = RegimeFilter(again)
+    assert np.array_equal(np.stack([live.step(row) for row in x]), posteriors(one, x))
+    shorter = posteriors(one, x[:1_000])
+    assert np.array_equal(shorter, posteriors(one, x)[:1_000])
 
 
 @pytest.mark.tapes
