@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefect import flow
 
 from decot.experiment.order import Order
@@ -15,4 +17,5 @@ def enrich(order: Order, landed: Landed) -> Enriched:
     """Learn regimes and read the news on the training part, hear who is outside, then widen the table causally."""
     context = todo.learn_context(order, landed)
     heard = todo.listen(order, landed)
-    return todo.widen(order, landed, context, heard.until_ms, heard.digest)
+    enriched = todo.widen(order, landed, context, heard.until_ms, heard.digest)
+    return replace(enriched, outside=heard.servers)

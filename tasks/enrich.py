@@ -38,6 +38,10 @@ class Enriched:
     context: str
     regimes: dict[str, Any]
     text: dict[str, Any]
+    told: str = ""
+    """regimes, what the refit changed, and who read the news, in words"""
+    outside: tuple[dict[str, Any], ...] = ()
+    """per MCP server: name, known, why it is masked, usable readings"""
 
 
 @task(name="learn context", task_run_name="learn regimes and news of {landed.symbol}", **REMEMBERED)
@@ -73,5 +77,6 @@ def widen(order: Order, landed: Landed, context: ContextRef, until_ms: int, hear
         frame = core.widen(experiment, place, known, base, bars, news, said)
         ref = place.put("features", frame, symbol=landed.symbol, sources=(landed.base, landed.bars))
         regimes = refit.told(place, context.name, known.regimes, frame, experiment.clock_ms)
-    create_markdown_artifact(refit.card(regimes, context.text), key="regimes")
-    return Enriched(landed.symbol, ref, context.name, regimes, context.text)
+    told = refit.card(regimes, context.text)
+    create_markdown_artifact(told, key="regimes")
+    return Enriched(landed.symbol, ref, context.name, regimes, context.text, told)

@@ -141,6 +141,8 @@ def card(regimes: Mapping[str, Any], text: Mapping[str, Any]) -> str:
         lines += ["", in_words(compared)]
     stand_in = " (a stand-in built on the spot)" if text["is_stand_in"] else ""
     lines += ["", f"news read by: {text['model']}{stand_in}, {text['headlines']} headlines"]
+    if text["headlines"] and not text.get("projected", True):
+        lines.append("no headline was there while the tape taught: text_* are masked, sentiment_* are not")
     if text["possibly_seen"]:
         lines.append(
             f"{text['possibly_seen']} of them were published by {text['trained_until']}, when the encoder itself was still "
