@@ -1,7 +1,7 @@
 """The reasoning monitor on clean markets and on agents that were broken on purpose: false alarms per day, detection, delay.
 
-`python -m benchmarks.monitor --json [--source world standx]`. A demo-size agent is taught first (about a minute); the monitor is fitted on its
-training and validation rows. Clean rows are later days that neither has seen. Faults begin at random bars of those days and
+`python -m benchmarks.monitor --json [--source world standx]`. A demo-size agent is taught first (about a minute); the
+monitor is fitted on its training and validation rows. Clean rows are later days that neither has seen. Faults begin at random bars of those days and
 last an hour of bars: swapped heads, a frozen column, a market never seen, corrupted words. StandX needs DECOT_TAPES.
 """
 
@@ -115,7 +115,9 @@ def clean_of(agent: Agent, scaler: Scaler, grounding: Grounding, table: pl.DataF
     return Clean(w.seen, grounding.label(columns_of(table)), w.decisions, w.actions, w.mid)
 
 
-def settle(days: list[pl.DataFrame], clean: list[pl.DataFrame], venue: str, env_steps: int, days_made: int) -> Setting:
+def settle(
+    days: list[pl.DataFrame], clean: list[pl.DataFrame], venue: str, env_steps: int, days_made: int
+) -> Setting:
     """Teach a demo-size agent on the first 70 % of the bars, keep its best weights by the rest, fit the monitor."""
     cut = round(sum(day.height for day in days) * 0.7)
     inputs = np.concatenate([regime_inputs(day["close"].to_numpy(), RegimeConfig()) for day in days])
@@ -127,7 +129,9 @@ def settle(days: list[pl.DataFrame], clean: list[pl.DataFrame], venue: str, env_
     rules = load_rules(venue, "BTC-USD")
     steps = [step_rewards(tape_of(rows, 300.0), rules) for rows in (first, last)]
     agent = Agent(ModelConfig(n_features=len(OBSERVATION)), 0)
-    done = train(agent, lessons[0], steps[0], PPOConfig(env_steps=env_steps), validation=(lessons[1], steps[1]))
+    done = train(
+        agent, lessons[0], steps[0], PPOConfig(env_steps=env_steps), validation=(lessons[1], steps[1])
+    )
     say(f"taught: best validation {done.best_bps:.0f} bps; fitting the monitor")
     taught, unseen = (clean_of(done.agent, scaler, grounding, rows) for rows in (first, last))
     base = fit_baseline(taught, unseen, grounding, clock_ms=1_000, cfg=MonitorConfig(), days=days_made)
@@ -145,7 +149,10 @@ def world(env_steps: int, days_made: int) -> Setting:
     whole = build_bars(make_world(cfg), 1_000)
     since = whole["timestamp"].to_numpy() - 1
     is_open = since % 86_400_000 < cfg.seconds_per_day * 1_000
-    days = [whole.filter(pl.Series(is_open & (since // 86_400_000 == d))) for d in np.unique(since[is_open] // 86_400_000)]
+    days = [
+        whole.filter(pl.Series(is_open & (since // 86_400_000 == d)))
+        for d in np.unique(since[is_open] // 86_400_000)
+    ]
     clean = [build_bars(make_world(replace(cfg, seed=100 + k, days=1)), 1_000) for k in range(8)]
     return settle(days, clean, "demo", env_steps, days_made)
 
@@ -158,7 +165,9 @@ def standx(env_steps: int, days_made: int) -> Setting:
     return settle([taught], [clean], "zero-fee", env_steps, days_made)
 
 
-def false_alarms(at: Setting, onsets_per_day: int, rng: np.random.Generator) -> tuple[dict[str, Any], list[Any]]:
+def false_alarms(
+    at: Setting, onsets_per_day: int, rng: np.random.Generator
+) -> tuple[dict[str, Any], list[Any]]:
     """Alarms per 86,400 clean bars, and monitors as they stood at random bars, with the bars around."""
     base, told = latched(at.base, False), {"reduce": 0, "flat": 0}
     blamed: Counter[str] = Counter()
@@ -204,11 +213,18 @@ def swapped(swap: Callable[[Agent], None]) -> Fault:
     return fault
 
 
-def swap_policy(agent: Agent) -> None:
-    """Long and short change places in the policy head, for every position."""
-    order = [0 + 3 * p + a for p in range(3) for a in (2, 1, 0)]
-    agent.policy.weight.copy_(agent.policy.weight[order].clone())
-    agent.policy.bias.copy_(agent.policy.bias[order].clone())
+def mirror(agent: Agent) -> None:
+    """Long and short change places everywhere: policy, exit and value."""
+    mirrored = [3 * (2 - p) + (2 - a) for p in range(3) for a in range(3)]
+    for head, order in ((agent.policy, mirrored), (agent.exit, [2, 1, 0]), (agent.value, [2, 1, 0])):
+        head.weight.copy_(head.weight[order].clone())
+        head.bias.copy_(head.bias[order].clone())
+
+
+def swap_exit(agent: Agent) -> None:
+    """The exits of long and short change places, nothing else."""
+    agent.exit.weight.copy_(agent.exit.weight[[2, 1, 0]].clone())
+    agent.exit.bias.copy_(agent.exit.bias[[2, 1, 0]].clone())
 
 
 def swap_forecasts(agent: Agent) -> None:
@@ -253,7 +269,9 @@ def wilder(factor: float) -> Fault:
             value = part[name].to_numpy().copy()
             value[at_onset:] = anchor * (value[at_onset:] / anchor) ** factor
             changed[name] = value
-        table = table_of(part.with_columns(**{name: pl.Series(value) for name, value in changed.items()}), at.regimes)
+        table = table_of(
+            part.with_columns(**{name: pl.Series(value) for name, value in changed.items()}), at.regimes
+        )
         return watchable(at.agent, at.scaler, table[-(LEAD + HOUR) :])
 
     return fault
@@ -276,9 +294,14 @@ def faults_of(at: Setting) -> dict[str, Fault]:
     """Every fault, by what a reader would call it."""
     names = [name for name in at.base.bins.names if name in OBSERVATION]
     finite = [n for n in names if np.isfinite(at.base.longest_run[OBSERVATION.index(n)])]
-    chosen = [n for n in ("imb_5", "order_imbalance", "imb_mean_30", "ret_60", "vol_60", "flow_30", "rsi", "macd_bps") if n in finite]
+    chosen = [
+        n
+        for n in ("imb_5", "order_imbalance", "imb_mean_30", "ret_60", "vol_60", "flow_30", "rsi", "macd_bps")
+        if n in finite
+    ]
     return {
-        "swapped heads: long and short of the policy": swapped(swap_policy),
+        "swapped heads: long and short": swapped(mirror),
+        "swapped heads: the exits of long and short": swapped(swap_exit),
         "swapped heads: 10 s return and worst move": swapped(swap_forecasts),
         "swapped heads: flow and trend answers": swapped(swap_words),
         **{f"frozen column: {name}": frozen(name) for name in chosen},
@@ -335,7 +358,7 @@ def measure(source: str, env_steps: int, onsets: int, days_made: int) -> dict[st
     begun = time.monotonic()
     at = {"world": world, "standx": standx}[source](env_steps, days_made)
     rng = np.random.default_rng(1)
-    say(f"{source}: bounds {({k: tuple(round(x, 2) for x in v) for k, v in at.base.bounds.items()})}")
+    say(f"{source}: bounds { ({k: tuple(round(x, 2) for x in v) for k, v in at.base.bounds.items()}) }")
     alarms, places = false_alarms(at, max(1, onsets // len(at.clean)), rng)
     say(f"{source}: {alarms}")
     return {"clean": alarms, "faults": detect(at, places, rng), "seconds": round(time.monotonic() - begun, 1)}
@@ -350,7 +373,9 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=12, help="whole days put together for calibration")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    skipped = [] if "DECOT_TAPES" in os.environ else ["standx: set DECOT_TAPES to the folder of recorded tapes"]
+    skipped = (
+        [] if "DECOT_TAPES" in os.environ else ["standx: set DECOT_TAPES to the folder of recorded tapes"]
+    )
     told = {
         source: measure(source, options.env_steps, options.onsets, options.days)
         for source in options.source
@@ -360,7 +385,10 @@ def main() -> None:
     ours = {source: _grouped(found, groups) for source, found in told.items()}
     met = all(
         group[kind]["detected"] >= 0.9 for group in ours.values() for kind in groups if kind in group
-    ) and all(found["clean"]["reduce_per_day"] <= 3 * found["clean"]["declared_reduce_per_day"] for found in told.values())
+    ) and all(
+        found["clean"]["reduce_per_day"] <= 3 * found["clean"]["declared_reduce_per_day"]
+        for found in told.values()
+    )
     result = {
         "name": "monitor", "ours": ours, "peers": {}, "ratios": {}, "skipped": skipped,
         "targets": {"detected": 0.9, "false_alarms_over_declared": 3.0}, "met": met, "full": told,

@@ -1,4 +1,4 @@
-"""A session as Prometheus reads it: the text format, version 0.0.4. Knows a Snapshot; knows no server and needs no client library."""
+"""A session as Prometheus reads it: the text format, version 0.0.4. Knows a Snapshot; knows no server."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ def exposition(snapshot: Snapshot | None, *, age_s: float, is_killed: bool) -> s
     Args:
         age_s: seconds since the snapshot was written.
     """
-    lines = _metric("decot_up", "gauge", "1 while a session has shown itself", [({}, float(snapshot is not None))])
+    lines = _metric(
+        "decot_up", "gauge", "1 while a session has shown itself", [({}, float(snapshot is not None))]
+    )
     lines += _metric("decot_killed", "gauge", "1 while the kill switch is pulled", [({}, float(is_killed))])
     if snapshot is None:
         return "\n".join(lines) + "\n"
     who = {"session": snapshot.session, "symbol": snapshot.symbol, "mode": snapshot.mode}
     single = (
         ("snapshot_age_seconds", "gauge", "seconds since the session last showed itself", age_s),
-        ("time_seconds", "gauge", "the session's own clock, seconds since the epoch", snapshot.time_ms / 1_000),
+        (
+            "time_seconds",
+            "gauge",
+            "the session's own clock, seconds since the epoch",
+            snapshot.time_ms / 1_000,
+        ),
         ("bid", "gauge", "best bid, quote currency", snapshot.bid),
         ("ask", "gauge", "best ask, quote currency", snapshot.ask),
         ("position", "gauge", "sign of what is held", float(snapshot.position)),
@@ -45,7 +52,11 @@ def exposition(snapshot: Snapshot | None, *, age_s: float, is_killed: bool) -> s
     for place, (name, told) in enumerate(
         (("value", "what a limit measures"), ("bound", "where it is"), ("holds", "1 while it holds"))
     ):
-        rows = [(who | {"limit": limit}, float(row[place])) for limit, row in risk.items() if row[place] is not None]
+        rows = [
+            (who | {"limit": limit}, float(row[place]))
+            for limit, row in risk.items()
+            if row[place] is not None
+        ]
         lines += _metric(f"decot_risk_{name}", "gauge", told, rows)
     spent = [
         (who | {"stage": stage, "quantile": quantile}, value)
@@ -54,7 +65,9 @@ def exposition(snapshot: Snapshot | None, *, age_s: float, is_killed: bool) -> s
         if value is not None
     ]
     lines += _metric("decot_latency_microseconds", "gauge", "time a stage takes per bar", spent)
-    weights = [(who | {"regime": str(k)}, weight) for k, weight in enumerate(snapshot.regime) if weight is not None]
+    weights = [
+        (who | {"regime": str(k)}, weight) for k, weight in enumerate(snapshot.regime) if weight is not None
+    ]
     lines += _metric("decot_regime_posterior", "gauge", "causal posterior of each regime", weights)
     return "\n".join(lines) + "\n"
 

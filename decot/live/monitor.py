@@ -4,7 +4,7 @@ Seven channels, each O(1) per tick, each one number against two bounds that were
   chain       surprise of the nine words, given those before them, against a table counted on training words
   contradiction  how often a reading says other than its own columns do, worst question, against its usual rate
   conduct     acting otherwise than it used to at this position with this outlook stated: against its own outlook
-  forecasts   the 10 s forecast times what then happened: its realised accuracy
+  forecasts   the 10 s forecast times what then happened: its realised accuracy; and times the 5 s one: their accord
   drift       PSI of the worst column against its own usual PSI · breadth: of all columns together
   frozen      a column that has not moved for longer than it ever did
 Knows words, columns and one price; knows no order, no account and no venue. Never adjusts itself while it watches.
@@ -13,7 +13,7 @@ Knows words, columns and one price; knows no order, no account and no venue. Nev
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from decot.errors import CheckpointRefused, ConfigError
-from decot.features.observation import OBSERVATION, OBSERVED
+from decot.features.observation import OBSERVATION, OBSERVED, observe_row
+from decot.features.scaler import Scaler
+from decot.live.context_buffer import ToldStep
 from decot.live.drift import Bins, Fading
-from decot.live.snapshot import write_whole
+from decot.live.snapshot import State, write_whole
 from decot.model.stream import Step
 from decot.model.thoughts import Grounding
 from decot.model.vocabulary import FORECASTS, N_QUESTIONS, NAMES, OUTLOOK, QUESTIONS
@@ -35,10 +37,11 @@ Level = Literal["normal", "reduce", "flat"]
 
 READINGS = tuple(k for k, question in enumerate(QUESTIONS) if not question.is_forecast)
 CHANNELS = ("chain", "contradiction", "conduct", "forecasts", "drift", "breadth", "frozen")
-SCORES = ("chain", *(f"contradiction:{NAMES[k]}" for k in READINGS), "conduct", "forecasts")
+SCORES = ("chain", *(f"contradiction:{NAMES[k]}" for k in READINGS), "conduct", "forecasts", "accord")
 WATCHED = (*OBSERVATION, *FORECASTS)
 """what drift and frozen look at: the scaled observation, then the forecasts"""
-_FORECAST_10S = FORECASTS.index("future_return_10s")
+FORECAST_10S = FORECASTS.index("future_return_10s")
+FORECAST_5S = FORECASTS.index("future_return_5s")
 _FUTURE = {"future_return_10s": np.zeros(1), "future_max_dd": np.zeros(1)}
 _NEEDED = sorted({name for question in QUESTIONS for name in question.columns} - set(_FUTURE))
 _AT = {name: OBSERVED.index(name) for name in _NEEDED}
@@ -52,12 +55,16 @@ class MonitorConfig:
     """false alarms per day of clean data that calibration aims at, all channels together"""
     flat_per_day: float = 0.1
     half_life: float = 120.0
-    """bars over which scores are averaged"""
+    """bars over which the scores of words are averaged"""
+    slow_half_life: float = 900.0
+    """the same for conduct and forecasts, which say little at any one bar"""
+    margin: float = 1.25
+    """how much further out than estimated the bounds are put: a few hours tell little of other days"""
     drift_half_life: float = 900.0
     """bars over which histograms fade"""
     every: int = 20
     """bars between two looks at the histograms"""
-    patience: int = 1_800
+    patience: int = 3_600
     """bars in reduce without a moment's relief before it becomes flat"""
     calm: int = 300
     """bars below every bound before reduce is lifted"""
@@ -70,7 +77,7 @@ class MonitorConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "skipped", tuple(self.skipped))
-        low = [name for name in ("reduce_per_day", "flat_per_day", "half_life", "drift_half_life", "every")
+        low = [name for name in ("reduce_per_day", "flat_per_day", "half_life", "slow_half_life", "drift_half_life", "every")
                if getattr(self, name) <= 0]  # fmt: skip
         faults = [f"monitor.{name}: {getattr(self, name)} is not above 0" for name in low]
         if self.flat_per_day > self.reduce_per_day:
@@ -103,8 +110,8 @@ class Baseline:
     """(C,) what each column's PSI reaches on clean rows"""
     longest_run: Array
     """(W,) bars each watched column may stand still; +inf where it often does"""
-    forecast: tuple[float, float, float]
-    """mean and spread of the 10 s forecast, spread of what then happens"""
+    forecast: tuple[float, float, float, float, float]
+    """mean and spread of the 10 s forecast, spread of what then happens, mean and spread of the 5 s forecast"""
     bounds: Mapping[str, tuple[float, float]]
     """channel → (reduce, flat)"""
 
@@ -130,7 +137,7 @@ class Baseline:
     @classmethod
     def from_json(cls, whole: Mapping[str, Any]) -> Baseline:
         """The same baseline back."""
-        mean, spread, ahead = whole["forecast"]
+        ten, ten_spread, ahead, five, five_spread = whole["forecast"]
         return cls(
             cfg=MonitorConfig(**whole["cfg"]),
             clock_ms=int(whole["clock_ms"]),
@@ -143,7 +150,7 @@ class Baseline:
             bins=Bins.from_json(whole["bins"]),
             usual_psi=np.array(whole["usual_psi"], np.float64),
             longest_run=np.array([np.inf if x is None else x for x in whole["longest_run"]], np.float64),
-            forecast=(mean, spread, ahead),
+            forecast=(ten, ten_spread, ahead, five, five_spread),
             bounds={name: (float(low), float(high)) for name, (low, high) in whole["bounds"].items()},
         )
 
@@ -204,7 +211,23 @@ def contradictions(said: Words, grounded: Words, told: Words | None = None) -> A
 
 def misconduct(acts: Array, words: Words, position: Any, action: Any) -> Array:
     """Surprise of the action, nats: (…,) from words (…, 9), the position held and the target; see `Baseline.acts`."""
-    return np.asarray(acts[np.asarray(position) + 1, words[..., OUTLOOK] + 1, np.asarray(action) + 1], np.float64)
+    return np.asarray(
+        acts[np.asarray(position) + 1, words[..., OUTLOOK] + 1, np.asarray(action) + 1], np.float64
+    )
+
+
+def discord(forecasts: npt.NDArray[np.float32], usual: tuple[float, ...]) -> Array:
+    """(…,) minus the product of the 5 s and the 10 s forecast, each in its usual spread: low while they agree."""
+    ten, ten_spread, _, five, five_spread = usual
+    x = (forecasts[..., FORECAST_10S].astype(np.float64) - ten) / ten_spread
+    y = (forecasts[..., FORECAST_5S].astype(np.float64) - five) / five_spread
+    return np.asarray(-np.clip(x * y, -4.0, 4.0), np.float64)
+
+
+def weights_of(cfg: MonitorConfig) -> Array:
+    """(S,) what one bar counts for in the running mean of each score."""
+    slow = [name in ("conduct", "forecasts", "accord") for name in SCORES]
+    return np.asarray(1.0 - 0.5 ** (1.0 / np.where(slow, cfg.slow_half_life, cfg.half_life)), np.float64)
 
 
 class Monitor:
@@ -217,7 +240,7 @@ class Monitor:
     def reset(self) -> None:
         """Forget everything seen and lift every restriction; a person does this."""
         base, n = self.base, len(WATCHED)
-        self._weight = 1.0 - 0.5 ** (1.0 / base.cfg.half_life)
+        self._weight = weights_of(base.cfg)
         self._mean = np.zeros(len(SCORES))
         self._fading = Fading(base.bins, base.cfg.drift_half_life)
         self._drift = (0.0, 0.0)
@@ -263,23 +286,27 @@ class Monitor:
         columns = {name: row[place : place + 1] for name, place in _AT.items()}
         grounded = self.base.grounding.label(columns | _FUTURE)[0]
         out = np.empty(len(SCORES))
-        out[0] = surprise(self.base.table, self._words_before, decided.words)
+        is_told = told is not None and bool((told >= 0).any())
+        out[0] = (
+            self.base.mean[0] if is_told else surprise(self.base.table, self._words_before, decided.words)
+        )
         out[1 : 1 + len(READINGS)] = contradictions(decided.words, grounded, told)
-        out[-2] = misconduct(self.base.acts, decided.words, decided.position, decided.action)
-        out[-1] = self._missed(float(decided.forecasts[_FORECAST_10S]), mid)
+        out[-3] = misconduct(self.base.acts, decided.words, decided.position, decided.action)
+        out[-2] = self._missed(float(decided.forecasts[FORECAST_10S]), mid)
+        out[-1] = discord(decided.forecasts, self.base.forecast)
         self._words_before = decided.words
         return out
 
     def _missed(self, forecast: float, mid: float) -> float:
         """−(forecast × what happened), each in its usual spread: the running mean is minus a correlation."""
-        mean, spread, ahead = self.base.forecast
+        mean, spread, ahead, _, _ = self.base.forecast
         place = self._n % len(self._past)
         then, price = self._past[place]
         self._past[place] = forecast, mid
-        if not then == then:
-            return float(self.base.mean[-1])
+        if np.isnan(then):
+            return float(self.base.mean[-2])
         x, y = (then - mean) / spread, float(np.log(mid / price)) / ahead
-        self._moments += self._weight / 4 * (np.array([x * y, x * x, y * y]) - self._moments)
+        self._moments += self._weight[-1] * (np.array([x * y, x * x, y * y]) - self._moments)
         return -min(4.0, max(-4.0, x * y))
 
     def _channels(self) -> dict[str, float]:
@@ -287,8 +314,8 @@ class Monitor:
         return {
             "chain": float(mean[0]),
             "contradiction": float(mean[1 : 1 + len(READINGS)].max()),
-            "conduct": float(mean[-2]),
-            "forecasts": float(mean[-1]),
+            "conduct": float(mean[-3]),
+            "forecasts": float(mean[-2:].max()),
             "drift": self._drift[0],
             "breadth": self._drift[1],
             "frozen": float((self._run / base.longest_run).max()),
@@ -331,12 +358,24 @@ class Monitor:
             f"taught {self.base.taught['perplexity']:.2f})",
             "contradiction": f"what it says of {name} contradicts the columns more often than usual",
             "conduct": "what it does is unlike what it used to do with the outlook it states",
-            "forecasts": "its forecasts no longer come true",
+            "forecasts": "its forecasts no longer come true, or no longer agree with each other",
             "drift": f"{self._worst} is not distributed as in training",
             "breadth": "the market as a whole is not distributed as in training",
             "frozen": f"{WATCHED[int(still)]} has stood still for {int(self._run[still])} bars",
         }
         return f"{words[channel]} ({channel} {value:.2f}, {share:.2f} of its bound)"
+
+
+def watching(monitor: Monitor, scaler: Scaler) -> Callable[[Array, Step, float], tuple[State, str]]:
+    """What a worker asks after each decision: (columns, decision, mid) → the state it allows, and why."""
+    states: dict[Level, State] = {"normal": "running", "reduce": "reduced", "flat": "flat"}
+
+    def watch(row: Array, decided: Step, mid: float) -> tuple[State, str]:
+        told = decided.told if isinstance(decided, ToldStep) else None
+        verdict = monitor.step(row, scaler.apply(observe_row(row)[None])[0], decided, mid, told)
+        return states[verdict.level], verdict.why
+
+    return watch
 
 
 def latched(base: Baseline, is_latched: bool) -> Baseline:

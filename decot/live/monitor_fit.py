@@ -1,16 +1,16 @@
 """What is usual, and how far from it is an alarm: the monitor's baseline, from clean rows. Knows no market and no account.
 
 Tables, cuts and shares come from rows the agent was taught on; means, spreads and bounds from rows it was not taught on.
-Bounds: whole days are put together from random blocks of those rows (moving-block bootstrap, Künsch 1989), every day is
-watched as a live one would be, and the highest value of a channel within a day is taken. Their law is fitted as Gumbel's, and
-the bound is where it is crossed as often per day as was declared, shared out evenly among the channels.
+Bounds: whole days are put together from random blocks of either part (moving-block bootstrap, Künsch 1989), every day is
+watched as a live one would be, and the highest value of a channel within each hour is taken. Their law is fitted as
+Gumbel's, the bound is where it is crossed as often per day as was declared, shared out evenly among the channels, then put
+further out by a margin; of the two parts the wider bound counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from decot.errors import GapInData, ModelFault
 from decot.live.drift import N_BINS, Bins, Fading
 from decot.live.monitor import (
     CHANNELS,
+    FORECAST_5S,
+    FORECAST_10S,
     READINGS,
     SCORES,
     WATCHED,
@@ -27,12 +29,14 @@ from decot.live.monitor import (
     MonitorConfig,
     Words,
     contradictions,
+    discord,
     misconduct,
     surprise,
+    weights_of,
 )
 from decot.model.play import Decisions
 from decot.model.thoughts import Grounding
-from decot.model.vocabulary import FORECASTS, N_QUESTIONS, NAMES, OUTLOOK
+from decot.model.vocabulary import N_QUESTIONS, NAMES, OUTLOOK
 
 _LEAST_ROWS = 2_000
 _EULER = 0.5772156649015329
@@ -94,9 +98,10 @@ def fit_baseline(
     table, acts = surprise_table(taught.decisions.words), act_table(taught)
     bins = _bins(taught, cfg)
     ahead = max(1, round(10_000 / clock_ms))
-    forecast = unseen.decisions.forecasts[:-ahead, FORECASTS.index("future_return_10s")].astype(np.float64)
-    happened = np.log(unseen.mid[ahead:] / unseen.mid[:-ahead])
-    usual = (float(forecast.mean()), _above(forecast.std()), _above(happened.std()))
+    forecasts = unseen.decisions.forecasts.astype(np.float64)
+    ten, five = forecasts[:, FORECAST_10S], forecasts[:, FORECAST_5S]
+    move = _above(np.log(unseen.mid[ahead:] / unseen.mid[:-ahead]).std())
+    usual = (float(ten.mean()), _above(ten.std()), move, float(five.mean()), _above(five.std()))
     scores = scores_of(unseen, table, acts, usual, ahead)
     spread = np.maximum(scores.std(0), np.sqrt(_rare(scores)))
     half_made = Baseline(
@@ -114,9 +119,13 @@ def fit_baseline(
         forecast=usual,
         bounds=dict.fromkeys(CHANNELS, (np.inf, np.inf)),
     )
-    peaks, usual_psi = _days(half_made, (taught, unseen), days, np.random.default_rng(seed), on_step)
-    bounds = {name: _bound(peaks[:, k], cfg) for k, name in enumerate(CHANNELS) if name not in _MARGIN}
-    return _completed(half_made, usual_psi, bounds | _MARGIN)
+    usual_psi = _usual_psi(half_made, unseen, taught)
+    half_made = replace(half_made, usual_psi=usual_psi)
+    rng, pairs = np.random.default_rng(seed), []
+    for turn, part in enumerate((taught, unseen)):
+        peaks = _days(half_made, part, days, rng, on_step, turn)
+        pairs.append([_bound(peaks[:, k], cfg) for k in range(len(CHANNELS))])
+    return replace(half_made, bounds=_wider(pairs) | _MARGIN)
 
 
 def surprise_table(words: Words) -> Array:
@@ -142,18 +151,19 @@ def act_table(taught: Clean) -> Array:
     return np.asarray(-np.log(counts / counts.sum(-1, keepdims=True)), np.float64)
 
 
-def scores_of(clean: Clean, table: Array, acts: Array, usual: tuple[float, float, float], ahead: int) -> Array:
+def scores_of(clean: Clean, table: Array, acts: Array, usual: tuple[float, ...], ahead: int) -> Array:
     """(T, S) what `Monitor` scores at every bar, for a whole stretch."""
     words = clean.decisions.words
     before = np.concatenate([np.full((1, N_QUESTIONS), -2, np.int8), words[:-1]])
-    mean, spread, move = usual
-    forecast = (clean.decisions.forecasts[:, FORECASTS.index("future_return_10s")] - mean) / spread
+    mean, spread, move, _, _ = usual
+    forecast = (clean.decisions.forecasts[:, FORECAST_10S] - mean) / spread
     out = np.empty((len(clean), len(SCORES)))
     out[:, 0] = surprise(table, before, words)
     out[:, 1 : 1 + len(READINGS)] = contradictions(words, clean.grounded)
-    out[:, -2] = misconduct(acts, words, clean.held(), clean.actions)
+    out[:, -3] = misconduct(acts, words, clean.held(), clean.actions)
     missed = -np.clip(forecast[:-ahead] * np.log(clean.mid[ahead:] / clean.mid[:-ahead]) / move, -4, 4)
-    out[ahead:, -1], out[:ahead, -1] = missed, missed.mean()
+    out[ahead:, -2], out[:ahead, -2] = missed, missed.mean()
+    out[:, -1] = discord(clean.decisions.forecasts, usual)
     return out
 
 
@@ -187,51 +197,58 @@ def _longest(*parts: Clean) -> Array:
 
 
 def _for_people(
-    taught: Clean, table: Array, acts: Array, usual: tuple[float, float, float], ahead: int
+    taught: Clean, table: Array, acts: Array, usual: tuple[float, ...], ahead: int
 ) -> dict[str, float]:
     mean = scores_of(taught, table, acts, usual, ahead).mean(0)
     rates = {name: float(value) for name, value in zip(SCORES, mean) if name != "chain"}
     return {"perplexity": float(np.exp(mean[0])), **rates}
 
 
+def _codes(base: Baseline, part: Clean) -> npt.NDArray[np.int8]:
+    kept = [WATCHED.index(name) for name in base.bins.names if ":" not in name]
+    return base.bins.codes(part.watched()[:, kept], part.decisions.words)
+
+
+def _usual_psi(base: Baseline, *parts: Clean) -> Array:
+    """(C,) what the PSI of each column reaches in 95 of 100 looks, on the part where it reaches more."""
+    usual = np.full(len(base.bins.names), 0.05)
+    for part in parts:
+        fading, looks = Fading(base.bins, base.cfg.drift_half_life), []
+        for t, codes in enumerate(_codes(base, part)):
+            fading.add(codes[None])
+            if t % base.cfg.every == 0:
+                looks.append(fading.psi()[0])
+        np.maximum(usual, np.quantile(np.stack(looks), 0.95, axis=0), out=usual)
+    return usual
+
+
 def _days(
-    base: Baseline, parts: tuple[Clean, ...], days: int, rng: np.random.Generator,
-    on_step: Callable[[int, int], None] | None,
-) -> tuple[Array, Array]:  # fmt: skip
-    """(hours, channels) the highest value within each hour of made-up days, and (C,) the PSI that columns usually reach."""
+    base: Baseline, part: Clean, days: int, rng: np.random.Generator,
+    on_step: Callable[[int, int], None] | None, turn: int,
+) -> Array:  # fmt: skip
+    """(hours, channels) the highest value within each hour of days made up of random blocks of one part."""
     cfg, n = base.cfg, round(86_400_000 / base.clock_ms)
     ahead, hour = max(1, round(10_000 / base.clock_ms)), max(1, n // 24)
-    kept = [WATCHED.index(name) for name in base.bins.names if ":" not in name]
-    codes = np.concatenate([base.bins.codes(one.watched()[:, kept], one.decisions.words) for one in parts])
-    scores = np.concatenate([scores_of(one, base.table, base.acts, base.forecast, ahead) for one in parts])
-    z = (scores - base.mean) / base.spread
-    block = min(min(map(len, parts)) // 2, max(300, round(2 * cfg.drift_half_life)))
-    firsts = _starts([len(one) for one in parts], block, (-(-n // block), days), rng)
-    weight = 1.0 - 0.5 ** (1.0 / cfg.half_life)
-    fading, mean = Fading(base.bins, cfg.drift_half_life, days), np.zeros((days, len(SCORES)))
-    peaks, looks = np.full((24, days, 4), -np.inf), []
+    codes = _codes(base, part)
+    z = (scores_of(part, base.table, base.acts, base.forecast, ahead) - base.mean) / base.spread
+    block = min(len(part) // 2, max(300, round(2 * cfg.drift_half_life)))
+    firsts = rng.integers(0, len(part) - block + 1, size=(-(-n // block), days))
+    weight, fading = weights_of(cfg), Fading(base.bins, cfg.drift_half_life, days)
+    mean, peaks, looks = np.zeros((days, len(SCORES))), np.full((24, days, 4), -np.inf), []
     for t in range(n):
         at = firsts[t // block] + t % block
         mean += weight * (z[at] - mean)
-        now = np.stack([mean[:, 0], mean[:, 1:-2].max(1), mean[:, -2], mean[:, -1]], 1)
+        now = np.stack([mean[:, 0], mean[:, 1:-3].max(1), mean[:, -3], mean[:, -2:].max(1)], 1)
         into = peaks[min(23, t // hour)]
         np.maximum(into, now, out=into)
         fading.add(codes[at])
         if t % (3 * cfg.every) == 0:
-            looks.append(fading.psi())
+            looks.append(fading.psi() / base.usual_psi)
             if on_step is not None:
-                on_step(t, n)
-    stability = np.stack(looks)
-    usual_psi = np.maximum(0.05, np.quantile(stability, 0.95, axis=(0, 1)))
-    excess = stability / usual_psi
+                on_step(turn * n + t, 2 * n)
+    excess = np.stack(looks)
     drift, breadth = (_hourly(x) for x in (excess.max(2), np.minimum(excess, 3.0).mean(2)))
-    return np.column_stack([peaks.reshape(24 * days, 4), drift, breadth, np.zeros(24 * days)]), usual_psi
-
-
-def _starts(lengths: list[int], block: int, size: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Random first rows of blocks that never cross from one part into the next."""
-    legal = [np.arange(first, first + n - block + 1) for first, n in zip(np.cumsum([0, *lengths[:-1]]), lengths)]
-    return np.asarray(rng.choice(np.concatenate(legal), size=size), np.int64)
+    return np.column_stack([peaks.reshape(24 * days, 4), drift, breadth, np.zeros(24 * days)])
 
 
 def _hourly(values: Array) -> Array:
@@ -240,17 +257,24 @@ def _hourly(values: Array) -> Array:
 
 
 def _bound(peaks: Array, cfg: MonitorConfig) -> tuple[float, float]:
-    """Where Gumbel's law of the hourly peak is crossed as often per day as this channel's share allows."""
-    scale = max(float(peaks.std(ddof=1)) * np.sqrt(6) / np.pi, 0.02 * abs(float(peaks.mean())), 1e-6)
-    place = float(peaks.mean()) - _EULER * scale
+    """Where Gumbel's law of the hourly peak is crossed as often per day as this channel's share allows, and a margin."""
+    middle = float(peaks.mean())
+    scale = max(float(peaks.std(ddof=1)) * np.sqrt(6) / np.pi, 0.02 * abs(middle), 1e-6)
     share = 24 * (len(CHANNELS) - len(_MARGIN))
-    low, high = (place - scale * np.log(rate / share) for rate in (cfg.reduce_per_day, cfg.flat_per_day))
-    return float(low), float(high)
+    low, high = (
+        middle + cfg.margin * scale * float(np.log(share / rate) - _EULER)
+        for rate in (cfg.reduce_per_day, cfg.flat_per_day)
+    )
+    return low, high
 
 
-def _completed(base: Baseline, usual_psi: Array, bounds: Mapping[str, tuple[float, float]]) -> Baseline:
-    whole: dict[str, Any] = {name: getattr(base, name) for name in Baseline.__dataclass_fields__}
-    return Baseline(**whole | {"usual_psi": usual_psi, "bounds": {name: bounds[name] for name in CHANNELS}})
+def _wider(pairs: list[list[tuple[float, float]]]) -> dict[str, tuple[float, float]]:
+    """The wider bounds of both parts; where usual is 0, flat is at least twice as far from it as reduce."""
+    found = {}
+    for k, name in enumerate(CHANNELS):
+        low, high = (max(part[k][side] for part in pairs) for side in (0, 1))
+        found[name] = (low, high if name in ("drift", "breadth") else max(high, 2 * low))
+    return found
 
 
 def _above(value: float) -> float:

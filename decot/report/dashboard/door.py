@@ -58,7 +58,9 @@ def token_of(home: Path) -> str:
 def _kept(file: Path) -> str:
     mode = file.stat().st_mode & 0o777
     if mode & 0o077:
-        raise ConfigError([f"{file.name} can be read by others (mode {mode:o}); chmod 600 it, or delete it for a new one"])
+        raise ConfigError(
+            [f"{file.name} can be read by others (mode {mode:o}); chmod 600 it, or delete it for a new one"]
+        )
     token = file.read_text().strip()
     if len(token) < _LEAST:
         raise ConfigError([f"{file.name} holds {len(token)} characters; delete it and a new token is made"])

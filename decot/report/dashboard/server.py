@@ -111,7 +111,12 @@ def serve(app: Starlette, port: int) -> None:
     """Serve on 127.0.0.1 until interrupted. No access log: an address may hold the token."""
     import uvicorn
 
-    settings: dict[str, Any] = {"host": "127.0.0.1", "port": port, "log_level": "warning", "access_log": False}
+    settings: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": port,
+        "log_level": "warning",
+        "access_log": False,
+    }
     uvicorn.run(app, **settings, server_header=False, timeout_graceful_shutdown=1)
 
 
@@ -152,7 +157,10 @@ def _json(value: Any, status: int = 200) -> Response:
 def _page(name: str, nonce: str) -> str:
     """A page with its style and script inside, so that it fetches nothing."""
     folder = resources.files("decot.report.dashboard")
-    read = {kind: (folder / kind).read_text(encoding="utf-8") for kind in (f"{name}.html", f"{name}.js", "page.css")}
+    read = {
+        kind: (folder / kind).read_text(encoding="utf-8")
+        for kind in (f"{name}.html", f"{name}.js", "page.css")
+    }
     return (
         read[f"{name}.html"]
         .replace("{{style}}", f'<style nonce="{nonce}">{read["page.css"]}</style>')

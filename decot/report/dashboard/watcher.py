@@ -1,4 +1,4 @@
-"""What a session has shown so far, read from its files: the newest moment, and the lines drawn behind it. Knows no server."""
+"""What a session has shown so far, read from its files: the newest moment and the lines behind it. Knows no server."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ class Watcher:
             "session": self.session,
             "snapshot": json.loads(self.snapshot.to_json()) if self.snapshot is not None else None,
             "age_s": round(min(self.age_s(), 1e9), 2),
-            "kill": {"when": killed.when, "who": killed.who, "why": killed.why} if killed is not None else None,
+            "kill": {"when": killed.when, "who": killed.who, "why": killed.why}
+            if killed is not None
+            else None,
             "decisions": self.lines("decisions")[-30:],
             "fills": self.lines("fills"),
             "events": self.lines("events")[-20:],
