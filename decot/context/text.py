@@ -162,7 +162,7 @@ def locate(model: str) -> Path:
 def _remedy(model: str) -> str:
     return (
         f"run `HF_HUB_OFFLINE=0 hf download {model}` where there is a network, or copy its folder here and set "
-        "text.model to it; to run without news set text.model to ''"
+        "text.model (or DECOT_TEXT_MODEL) to it; to go on without reading news set text.model to ''"
     )
 
 

@@ -46,7 +46,7 @@ class Context:
     def text_summary(self, experiment: Experiment, headlines: pl.DataFrame | None) -> dict[str, Any]:
         """Which encoder read the news, whether it is a stand-in, and how much of the news it may have seen before."""
         return {
-            "model": self.text_model or "none (the tape has no news)",
+            "model": self.text_model or "none (no news, or no encoder is set)",
             "projected": self.projector is not None,
             "is_stand_in": self.is_stand_in,
             **news.figures(experiment, headlines, self.is_stand_in),
@@ -72,7 +72,7 @@ def learn(
         if headlines is None
         else headlines.filter(pl.col("available_ms") <= int(taught["timestamp"][-1]))
     )
-    if past is not None and headlines is not None and headlines.height:
+    if past is not None and headlines is not None and headlines.height and reads_news(experiment):
         encoder = open_encoder(experiment, place)
         if past.height:
             projector = Projector.fit(encoder.encode(past["text"].to_list()).embedding)
@@ -119,6 +119,11 @@ def open_context(place: Place, name: str) -> Context:
     )
 
 
+def reads_news(experiment: Experiment) -> bool:
+    """False when the profile says `text.model = ""`: headlines are kept then, and their columns masked."""
+    return bool(os.environ.get("DECOT_TEXT_MODEL", "") or experiment.text_stand_in or experiment.text.model)
+
+
 def open_encoder(experiment: Experiment, place: Place) -> TextEncoder:
     """The configured encoder, or the small one built on the spot where the profile says so.
 
@@ -138,7 +143,10 @@ def _name(encoder: TextEncoder) -> str:
     if encoder.is_stand_in:
         return f"a stand-in for {encoder.card['stands_in_for']}"
     model = str(encoder.card["name"])
-    return Path(model).name if Path(model).is_dir() else model
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    return folder.resolve().parent.name if folder.name in ("model", "") else folder.name
 
 
 def _stand_in(place: Place) -> Path:

@@ -166,6 +166,9 @@ def test_a_tape_without_any_news_asks_for_no_weights(enriched, monkeypatch):
     assert enrich.widen(real, place, learnt, base_table(bars), bars, None)["news_known"].sum() == 0
     with pytest.raises(MissingWeights, match="hf download nobody/nothing"):
         enrich.learn(real, place, bars, _one_headline(int(bars["timestamp"][100])))
+    without = replace(real, text=replace(real.text, model=""))
+    learnt = enrich.learn(without, place, bars, _one_headline(int(bars["timestamp"][100])))
+    assert learnt.encoder_identity == ""
 
 
 def _one_headline(at: int) -> pl.DataFrame:
