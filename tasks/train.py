@@ -13,6 +13,7 @@ from decot.experiment.config import Experiment
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from tasks.common import REMEMBERED, progress
+from tasks.crew import crew
 from tasks.enrich import Enriched
 
 
@@ -47,8 +48,8 @@ class Trained:
 def search(order: Order, enriched: Enriched) -> Searched:
     """A genetic search over architectures with a study inside each individual."""
     experiment, place = Experiment.of(order), Place(order.home)
-    with progress("train"):
-        found = core.search(experiment, place, enriched.features, enriched.context)
+    with progress("train"), crew(experiment.crew, str(place.home / "dask")) as runner:
+        found = core.search(experiment, place, enriched.features, enriched.context, runner)
     create_table_artifact(found["front"], key="pareto-front", description="profit against explanation")
     return Searched(**found)
 
@@ -57,7 +58,9 @@ def search(order: Order, enriched: Enriched) -> Searched:
 def finish(order: Order, enriched: Enriched, searched: Searched) -> Trained:
     """The finalist learns again from scratch on several seeds; the median one becomes the artefact."""
     experiment, place = Experiment.of(order), Place(order.home)
-    with progress("finals"):
-        final = core.finish(experiment, place, enriched.features, enriched.context, zero_head=order.zero_head)
+    with progress("finals"), crew(experiment.crew, str(place.home / "dask")) as runner:
+        final = core.finish(
+            experiment, place, enriched.features, enriched.context, zero_head=order.zero_head, runner=runner
+        )
     create_table_artifact(final["seeds"], key="finalists", description="the same genome, other seeds")
     return Trained(searched, **final)

@@ -8,7 +8,7 @@ long line. What counts is what the same genome and parameters reach without inhe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,10 +50,13 @@ def retrain(
     n_seeds: int = 5,
     level: float = 0.95,
     runner: Runner | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> list[Finalist]:
     """Trains every member from scratch with `n_seeds` fresh seeds; each training is a ledger line of role `finalist`,
     and one that is already written is read.
 
+    Args:
+        on_progress: told how many trainings are done, after each.
     Returns:
         The finalists by lower bound, the best first.
     Raises:
@@ -72,7 +75,11 @@ def retrain(
             key = f"{member.key}-f{n}"
             folder = str(workdir / cfg.identity / "trials" / key)
             tasks[key] = Task(genome=member.genome, params=member.params, seed=seed, trial_dir=folder)
-    found = [_at(evaluation, workdir) for _, evaluation in book.results(tasks, "finalist")]
+    found = []
+    for _, evaluation in book.results(tasks, "finalist"):
+        found.append(_at(evaluation, workdir))
+        if on_progress is not None:
+            on_progress(len(found))
     finalists = [
         _finalist(member, found[i * n_seeds : (i + 1) * n_seeds], level) for i, member in enumerate(members)
     ]

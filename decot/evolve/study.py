@@ -18,6 +18,7 @@ from typing import Any
 import optuna
 
 from decot.errors import ConfigError
+from decot.evolve.ledger import Line
 from decot.evolve.trial import Params
 
 SAMPLERS = ("tpe", "random", "gp")
@@ -140,3 +141,24 @@ def _mirror(storage: str, name: str) -> optuna.Study | None:
 def _database(url: str) -> optuna.storages.RDBStorage:
     """One connection pool per database: opening it costs more than a trial."""
     return optuna.storages.RDBStorage(url)
+
+
+def rebuild(lines: Sequence[Line], storage: str) -> int:
+    """Every individual's study as the ledger tells it, in a database for a dashboard; gives how many. Of a trial that
+    climbed, its last rung counts."""
+    configs = {line.payload["search"]: line.payload["config"] for line in lines if line.kind == "search"}
+    found: dict[str, dict[str, Line]] = {}
+    for line in lines:
+        if line.kind == "trial" and line.payload["role"] == "trial":
+            own = line.payload
+            trial = own["key"].rsplit("-r", 1)[0]
+            name = f"decot-{own['search']}-{trial.rsplit('-t', 1)[0]}"
+            found.setdefault(name, {})[trial] = line
+    for name, trials in found.items():
+        search = next(iter(trials.values())).payload["search"]
+        params = [Param(**{**one, "choices": tuple(one["choices"])}) for one in configs[search]["params"]]
+        study = Study(params, sampler="random", storage=storage, name=name)
+        for line in trials.values():
+            figures = line.payload["evaluation"]
+            study.add(line.payload["params"], None if "failed" in figures["notes"] else figures["proxy"])
+    return len(found)

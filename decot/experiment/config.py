@@ -47,6 +47,12 @@ class SplitConfig:
     """seconds dropped before each boundary: longer than any feature looks back or any target looks ahead"""
     burn_in: int = 300
     """rows after each boundary that warm the network up and are not counted"""
+    folds: int = 1
+    """walk-forward folds a trial is tried on: the validation rows in so many blocks, an agent taught before each"""
+
+    def faults(self) -> list[str]:
+        """Everything wrong with these settings, for one ConfigError."""
+        return [f"split.folds {self.folds}: at least 1"] if self.folds < 1 else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +93,21 @@ class FinalsConfig:
     """The finalist learns again from scratch, so that one lucky seed is not mistaken for a good genome."""
 
     seeds: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrewConfig:
+    """Who evaluates a population; never part of a result."""
+
+    runner: Literal["here", "processes", "dask", "prefect-dask"] = "here"
+    workers: int = 2
+    """processes, or workers of a Dask cluster of our own"""
+    scheduler: str = ""
+    """address of a running Dask scheduler (tcp://host:8786); empty starts a cluster on this machine"""
+
+    def faults(self) -> list[str]:
+        """Everything wrong with these settings, for one ConfigError."""
+        return [f"crew.workers {self.workers}: at least 1"] if self.workers < 1 else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +153,7 @@ class Experiment:
     search: SearchConfig = field(default_factory=SearchConfig)
     finals: FinalsConfig = field(default_factory=FinalsConfig)
     gate: GateConfig = field(default_factory=GateConfig)
+    crew: CrewConfig = field(default_factory=CrewConfig)
     session: SessionConfig = field(default_factory=SessionConfig)
     track: TrackConfig = field(default_factory=TrackConfig)
 

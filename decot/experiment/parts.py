@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,14 +50,38 @@ def split(timestamp: np.ndarray, cfg: SplitConfig, clock_ms: int) -> Parts:
         slice(validation, max(validation, other - purge)),
         slice(other, len(timestamp)),
     )
+    _refuse_short(parts.named(), clock_ms)
+    return parts
+
+
+def walk_forward(timestamp: np.ndarray, cfg: SplitConfig, clock_ms: int) -> list[tuple[slice, slice]]:
+    """(teaching rows, test rows) of each fold: the validation rows in `cfg.folds` blocks, each tested by an agent that
+    was taught on everything before it, purged at the boundary. Nothing after a test row ever teaches it, so
+    the embargo is kept by construction.
+
+    Raises:
+        GapInData: a block would be too short to say anything.
+    """
+    parts, purge = split(timestamp, cfg, clock_ms), round(cfg.purge_s * 1_000 / clock_ms)
+    edges = (
+        np.linspace(parts.validation.start, parts.validation.stop, cfg.folds + 1).round().astype(int).tolist()
+    )
+    tested = [
+        slice(start, stop if stop == edges[-1] else max(start, stop - purge))
+        for start, stop in pairwise(edges)
+    ]
+    _refuse_short({f"fold {k}": block for k, block in enumerate(tested)}, clock_ms)
+    return [(slice(0, max(0, block.start - purge)), block) for block in tested]
+
+
+def _refuse_short(parts: Mapping[str, slice], clock_ms: int) -> None:
     short = [
         f"{name}: {part.stop - part.start} rows"
-        for name, part in parts.named().items()
+        for name, part in parts.items()
         if part.stop - part.start < _LEAST_ROWS
     ]
     if short:
         raise GapInData(
             f"the data is too short to be split ({'; '.join(short)}; each needs {_LEAST_ROWS} bars of "
-            f"{clock_ms} ms); bring more of it, or use a finer clock"
+            f"{clock_ms} ms); bring more of it, use a finer clock, or fewer folds"
         )
-    return parts

@@ -12,6 +12,7 @@ import polars as pl
 
 from decot import clock
 from decot.context.regime_picture import regime_picture
+from decot.evolve.ledger import Ledger
 from decot.experiment.baselines import least_squares
 from decot.experiment.config import Experiment
 from decot.experiment.enrich import Context, open_context
@@ -28,6 +29,7 @@ from decot.report.html import write_report
 from decot.report.progress import say
 from decot.report.story import Act, Curve, Story, Thought
 from decot.report.tracking import TrackingConfig, sync_from_ledger
+from decot.report.tracking_views import views
 from schemas.ref import Ref
 
 _ACTIONS = {1: "buy", -1: "sell", 0: "close"}
@@ -78,6 +80,7 @@ def tell(
         facts=_facts(experiment, final, searched, around, judged, mirror),
         caveats=_caveats(order, around, mirror),
         figures=[picture],
+        search=views(Ledger(place.home / "search" / searched["folder"] / "ledger.jsonl").lines()),
         command=command(order),
     )
     report = write_report(story, folder / "report.html")
@@ -88,6 +91,7 @@ def tell(
         "tables": [ref.to_dict() for ref in tables],
         "train": {
             **{key: searched[key] for key in ("individuals", "trials", "env_steps")},
+            "search": searched["folder"],
             "front": front,
             "ledger_head": searched["ledger_head"],
             "artefact": final["artefact"],

@@ -7,141 +7,80 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from decot.evolve.finalists import retrain
 from decot.evolve.genome import Genome
 from decot.evolve.ledger import Ledger
-from decot.evolve.search import Evaluation, Fitness, Progress, SearchConfig, SearchResult
+from decot.evolve.runner import Runner
+from decot.evolve.search import Evaluation, Progress, SearchConfig, SearchResult
 from decot.evolve.search import search as breed
-from decot.evolve.trial import read_orders
-from decot.experiment.artefact import Params, architecture, keep, lessons_plan, silence
+from decot.experiment.artefact import silence
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
-from decot.experiment.enrich import open_context
 from decot.experiment.place import Place
-from decot.experiment.school import Part, School, enrol
-from decot.gate.evidence import periods
-from decot.market.oracle import check_plausible
-from decot.market.simulate import simulate
-from decot.model.agent import Agent
+from decot.experiment.trial import Trial, minutes, period_bars, targets_on
 from decot.model.checkpoint import load, save, weights_hash
-from decot.model.play import decide, walk
 from decot.report.progress import say
-from decot.rl.faithful import word_report
-from decot.rl.ppo import Trained, train
 from schemas.ref import Ref
 
-PERIOD_MS = 60_000
-"""length of a period in the ledger: one minute"""
+__all__ = ["bench", "finish", "label", "minutes", "period_bars", "search", "subject", "targets_on"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bench:
     """Everything a search works with, laid out the same way each time."""
 
-    school: School
     cfg: SearchConfig
     ledger: Ledger
     folder: Path
-    fitness: Fitness
+    fitness: Trial
 
 
 def bench(experiment: Experiment, place: Place, features: Ref, context: str) -> Bench:
-    """The school, the ledger and the fitness of one search; a search that was begun is found again."""
-    school = enrol(experiment, place.get(features))
-    known = open_context(place, context)
+    """The ledger and the fitness of one search; a search that was begun is found again."""
     cfg = replace(experiment.search, seed=experiment.seed, subject=subject(experiment, features, context))
     folder = place.folder("search", cfg.identity)
     ledger = Ledger(folder / "ledger.jsonl")
     if ledger.repaired:
         say("train", 0, 0, f"the ledger was mended: {ledger.repaired}")
-
-    def fitness(genome: Genome, params: Params, seed: int, trial_dir: str) -> Evaluation:
-        budget = read_orders(trial_dir).budget
-        agent = Agent(architecture(experiment, genome, school.n_features), seed=seed)
-        done = _taught(agent, school, lessons_plan(experiment, genome, params, budget), seed)
-        about = {"genome": genome.to_json(), "params": params, "seed": seed, "env_steps": done.env_steps}
-        keep(Path(trial_dir) / "agent", done.agent, experiment, school, known, features, about)
-        return _examined(experiment, school, done, Path(trial_dir) / "agent", seed)
-
-    return Bench(school=school, cfg=cfg, ledger=ledger, folder=folder, fitness=fitness)
+    fitness = Trial(experiment=experiment, home=str(place.home.resolve()), features=features, context=context)
+    return Bench(cfg=cfg, ledger=ledger, folder=folder, fitness=fitness)
 
 
-def search(experiment: Experiment, place: Place, features: Ref, context: str) -> dict[str, Any]:
-    """The genetic search; stops anywhere and goes on from there, every trial in the ledger."""
+def search(
+    experiment: Experiment, place: Place, features: Ref, context: str, runner: Runner | None = None
+) -> dict[str, Any]:
+    """The genetic search; stops anywhere and goes on from there, every trial in the ledger, whoever evaluates it."""
     at = bench(experiment, place, features, context)
     begun = sum(1 for _ in at.ledger.lines("trial"))
     if begun:
         say("train", 0, 0, f"{begun} trials of this very search are in the ledger: it goes on from there")
-    told = _told(at.cfg.population * at.cfg.trials)
-    return _summary(at.cfg.identity, breed(at.fitness, at.cfg, at.ledger, at.folder, on_progress=told))
-
-
-def _taught(agent: Agent, school: School, plan: Any, seed: int) -> Trained:
-    valid = (school.validation.lesson, school.validation.steps)
-    return train(agent, school.train.lesson, school.train.steps, plan, validation=valid, seed=seed)
-
-
-def _examined(experiment: Experiment, school: School, done: Trained, artefact: Path, seed: int) -> Evaluation:
-    """What a trial is worth: its account on validation rows, and whether its words hold."""
-    pnl = minutes(experiment, school, done.agent, school.validation)
-    words = word_report(done.agent, school.validation.lesson, n_sentences=20)
-    error = float(pnl.std(ddof=1) / np.sqrt(pnl.size)) if pnl.size > 1 else 0.0
-    return Evaluation(
-        profit=float(pnl.mean()) - error,
-        explanation=words.score,
-        proxy=done.best_bps,
-        period_pnl=[round(float(x), 6) for x in pnl],
-        env_steps=done.env_steps,
-        artefact=str(artefact),
-        notes={"net_bps": round(float(pnl.sum()), 4), "best_step": done.best_step, "seed": seed},
-    )
-
-
-def minutes(experiment: Experiment, school: School, agent: Agent, part: Part) -> np.ndarray:
-    """(P,) net P&L per minute of one account that follows the agent over a part, bps of its capital."""
-    targets = targets_on(experiment, agent, part)
-    run = simulate(part.tape, targets, school.rules, school.account)
-    check_plausible(run, part.tape, school.rules)
-    return periods(run.net_bps, period_bars(experiment))
-
-
-def targets_on(experiment: Experiment, agent: Agent, part: Part) -> np.ndarray:
-    """(T,) the positions the agent asks for over a part; flat while its memory warms up."""
-    burn = experiment.split.burn_in
-    wanted = walk(decide(agent, part.lesson.obs).actions_if[burn:])
-    return np.concatenate([np.zeros(burn, np.int8), wanted])
-
-
-def period_bars(experiment: Experiment) -> int:
-    """Bars in a minute, at least one."""
-    return max(1, PERIOD_MS // experiment.clock_ms)
+    return _summary(at.cfg.identity, breed(at.fitness, at.cfg, at.ledger, at.folder, _told, runner))
 
 
 def finish(
-    experiment: Experiment, place: Place, features: Ref, context: str, *, zero_head: str = ""
+    experiment: Experiment,
+    place: Place,
+    features: Ref,
+    context: str,
+    *,
+    zero_head: str = "",
+    runner: Runner | None = None,
 ) -> dict[str, Any]:
     """The knee of the front learns from scratch on several seeds; the median one on validation is the artefact.
 
     Every retraining is a line of the ledger, so that the gate counts it.
     """
     at = bench(experiment, place, features, context)
-    found = breed(at.fitness, at.cfg, at.ledger, at.folder)
+    found = breed(at.fitness, at.cfg, at.ledger, at.folder, runner=runner)
     seeds = experiment.finals.seeds
 
-    def watched(genome: Genome, params: Params, seed: int, trial_dir: str) -> Evaluation:
-        done = at.fitness(genome, params, seed, trial_dir)
-        say(
-            "finals",
-            len(list(at.ledger.lines("trial"))) - found.trials + 1,
-            seeds,
-            "from scratch, another seed",
-        )
-        return done
+    def tell(done: int) -> None:
+        say("finals", done, seeds, "from scratch, another seed")
 
     say("finals", 0, seeds, "the finalist's genome from scratch")
-    finalist = retrain(watched, [found.best], at.cfg, at.ledger, at.folder, n_seeds=seeds)[0]
+    finalist = retrain(
+        at.fitness, [found.best], at.cfg, at.ledger, at.folder, n_seeds=seeds, runner=runner, on_progress=tell
+    )[0]
     rows = [
         _kept(place, experiment.name, one, zero_head) for one in finalist.evaluations if not one.is_failed
     ]
@@ -172,18 +111,17 @@ def _kept(place: Place, profile: str, one: Evaluation, zero_head: str) -> dict[s
 def subject(experiment: Experiment, features: Ref, context: str) -> str:
     """What a trial's result depends on beside its genome; another subject is another search."""
     plain = experiment.to_dict()
-    decides = {key: plain[key] for key in ("seed", "clock_ms", "market", "split", "net", "learning")}
+    decides = {
+        key: plain[key] for key in ("seed", "clock_ms", "scaler", "market", "split", "net", "learning")
+    }
     return json.dumps([features.digest, context, code_version(), decides], sort_keys=True, default=str)
 
 
-def _told(per_generation: int) -> Any:
-    def tell(at: Progress) -> None:
-        total = per_generation * at.generations
-        done = min(total, at.generation * per_generation + at.trials)
-        note = f"generation {at.generation + 1}/{at.generations}, best {at.best_profit:+.3f}, {at.env_steps:,} env steps"
-        say("train", done, total, note)
-
-    return tell
+def _told(at: Progress) -> None:
+    total = at.trials_planned * at.generations
+    done = min(total, at.generation * at.trials_planned + at.trials)
+    note = f"generation {at.generation + 1}/{at.generations}, best {at.best_profit:+.3f}, {at.env_steps:,} env steps"
+    say("train", done, total, note)
 
 
 def _summary(identity: str, found: SearchResult) -> dict[str, Any]:

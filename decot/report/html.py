@@ -70,8 +70,7 @@ def page(story: Story) -> str:
         "decision: the policy sees these words and the position, and nothing else.</p>",
         *(_thoughts(act) for act in story.acts),
         '<h2 id="front">The search</h2>',
-        _plot(front_figure(story.front)) if story.front else "<p>No individual finished.</p>",
-        _table(story.front, "individuals"),
+        _search(story),
         "<h3>The finalist, trained again from scratch</h3>",
         _table(story.seeds, "seeds"),
         '<h2 id="proof">Heads and words</h2>',
@@ -85,11 +84,15 @@ def page(story: Story) -> str:
         '<ul class="caveats">' + "".join(f"<li>{escape(item)}</li>" for item in story.caveats) + "</ul>",
         f"<h3>To repeat it</h3><pre>{escape(story.command)}</pre>",
     ]
+    return _whole(f"{said} · {story.title}", "".join(parts))
+
+
+def _whole(title: str, body: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(said)} · {escape(story.title)}</title><style>{_STYLE}</style>"
-        f"<script>{get_plotlyjs()}</script></head><body><main>{''.join(parts)}</main></body></html>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
+        f"<script>{get_plotlyjs()}</script></head><body><main>{body}</main></body></html>"
     )
 
 
@@ -111,6 +114,27 @@ def _thoughts(act: Act) -> str:
     head = "<tr><th>UTC</th><th>row</th><th>price</th><th>does</th><th>because</th><th>bps</th></tr>"
     picture = _plot(thoughts_figure(act)) if act.thoughts else "<p>It never changed its position.</p>"
     return f'<h3>{escape(act.name)}</h3>{picture}<div class="scroll"><table>{head}{rows}</table></div>{rest}'
+
+
+def _search(story: Story) -> str:
+    if not story.search:
+        plot = _plot(front_figure(story.front)) if story.front else "<p>No individual finished.</p>"
+        return plot + _table(story.front, "individuals")
+    return search_views(story.search)
+
+
+def search_views(views: Mapping[str, Any]) -> str:
+    """Leaderboard, front, lineage, progress and parallel axes of a search, as a fragment."""
+    said = "The best by profit; whoever is on the front is bettered by nobody in both. Every line is in the ledger."
+    table = _table(views["leaderboard"], "individuals that were trained in full")
+    drawn = "".join(_plot(go.Figure(figure)) for figure in views["figures"].values() if figure["data"])
+    return f'<p class="soft">{said}</p>{table}{drawn}'
+
+
+def search_page(views: Mapping[str, Any], title: str, facts: Mapping[str, Any]) -> str:
+    """A search alone as a self-contained page."""
+    told = _table([{"what": key, "value": value} for key, value in facts.items()], "facts")
+    return _whole(title, f"<h1>{escape(title)}</h1>{told}<h2>The search</h2>{search_views(views)}")
 
 
 def _further(figure: Mapping[str, Any]) -> str:

@@ -69,5 +69,7 @@ class Story:
     """what was made up, stood in for, or not tried"""
     figures: list[dict[str, Any]] = field(default_factory=list)
     """further plotly figures as plain values, with a `caption`"""
+    search: dict[str, Any] = field(default_factory=dict)
+    """the search as its ledger tells it (`tracking_views.views`); empty shows `front` alone"""
     command: str = ""
     """what reproduces all of it"""

@@ -6,6 +6,7 @@ Every figure is `{"data": [...], "layout": {...}}`, ready for `plotly.io.to_html
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ from decot.evolve.pareto import front
 
 Figure = dict[str, Any]
 
-INK, FAINT, ACCENT = "#24303c", "#b6c2cd", "#c8553d"
+INK, FAINT, ACCENT, GREY = "#4a6b8a", "#b6c2cd", "#c8553d", "#808080"
+GRID = "rgba(128,128,128,0.25)"
+_MOST_LINES = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,18 +109,44 @@ def front_figure(members: Sequence[Row]) -> Figure:
 
 
 def parallel_figure(members: Sequence[Row]) -> Figure:
-    """Genes and parameters of every member as parallel axes, coloured by profit."""
-    if not members:
+    """Genes and parameters of the best members as parallel axes, each from its smallest to its largest value; the more a
+    line earned, the stronger its colour. Plain lines, so that it needs no graphics card and prints."""
+    shown = sorted(members, key=lambda row: row.profit)[-_MOST_LINES:]
+    if not shown:
         return _figure([], "Genes and parameters")
-    dimensions = [_axis(name, [row.genome[name] for row in members]) for name in members[0].genome]
-    dimensions += [_axis(name, [row.params[name] for row in members]) for name in members[0].params]
-    dimensions.append(_axis("profit", [row.profit for row in members]))
-    line = {"color": [row.profit for row in members], "colorscale": "Viridis", "showscale": True}
-    return _figure([{"type": "parcoords", "line": line, "dimensions": dimensions}], "Genes and parameters")
+    axes = [_axis(name, [row.genome[name] for row in shown]) for name in shown[0].genome]
+    axes += [_axis(name, [row.params[name] for row in shown], ".2g") for name in shown[0].params]
+    axes += [_axis(name, [getattr(row, name) for row in shown], ".3g") for name in ("explanation", "profit")]
+    labels = [axis.label for axis in axes]
+    heights = _scaled([row.profit for row in shown])
+    traces = [
+        {
+            "type": "scatter", "mode": "lines", "x": labels, "y": [axis.height[i] for axis in axes],
+            "line": {"color": _shade(heights[i]), "width": 1 + heights[i]},
+            "name": row.individual, "text": [axis.told[i] for axis in axes],
+            "hovertemplate": "%{x} %{text}<extra>" + row.individual + "</extra>",
+        }
+        for i, row in enumerate(shown)
+    ]  # fmt: skip
+    figure = _figure(traces, "Genes and parameters")
+    marks = [(axis.label, y, told) for axis in axes for y, told in ((0.0, axis.low), (1.0, axis.high))]
+    figure["layout"] |= {
+        "showlegend": False,
+        "yaxis": {"visible": False, "range": [-0.12, 1.12]},
+        "xaxis": {"tickangle": -35, "showgrid": True, "gridcolor": GRID, "automargin": True},
+        "annotations": [
+            {
+                "x": x, "y": y, "text": told, "showarrow": False, "yshift": 10 if y else -10,
+                "font": {"size": 10},
+            }
+            for x, y, told in marks
+        ],
+    }  # fmt: skip
+    return figure
 
 
 def lineage_figure(members: Sequence[Row]) -> Figure:
-    """Who descends from whom: generations from left to right, larger points earn more, the front in colour."""
+    """Who descends from whom: generations from left to right, the higher, the more it earns; the front in colour."""
     places = {row.key: (row.generation, row.profit) for row in members}
     lines_x: list[float | None] = []
     lines_y: list[float | None] = []
@@ -133,12 +162,19 @@ def lineage_figure(members: Sequence[Row]) -> Figure:
     kept = {members[i].key for i in front([(row.profit, row.explanation) for row in members])}
     points = {
         "type": "scatter", "mode": "markers", "name": "members",
+        "hovertemplate": "%{text}<br>profit %{y:.3f}<extra></extra>",
         "x": [row.generation for row in members],
         "y": [row.profit for row in members],
         "text": [_hover(row) for row in members],
         "marker": {"color": [ACCENT if row.key in kept else INK for row in members], "size": 8},
     }  # fmt: skip
-    return _figure([edges, points], "Lineage", x="generation", y="profit (risk-adjusted)")
+    figure = _figure([edges, points], "Lineage", x="generation", y="profit (risk-adjusted)")
+    figure["layout"]["xaxis"] |= {
+        "dtick": max(1, (max((row.generation for row in members), default=0)) // 12),
+        "tick0": 0,
+    }
+    figure["layout"]["showlegend"] = False
+    return figure
 
 
 def progress_figure(lines: Sequence[Line], search: str = "") -> Figure:
@@ -182,18 +218,40 @@ def _folded(row: Row, again: Sequence[tuple[float, float]]) -> Row:
     return Row(**plain)
 
 
-def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    label: str
+    height: list[float]
+    """in [0, 1]"""
+    told: list[str]
+    low: str
+    high: str
+
+
+def _axis(name: str, values: Sequence[Any], digits: str = "g") -> _Axis:
+    label = name.replace("_", " ")
     if name == "questions":
-        return {"label": "questions", "values": [len(value) for value in values]}
-    if values and isinstance(values[0], str):
+        told, plain = [str(len(value)) for value in values], [float(len(value)) for value in values]
+    elif isinstance(values[0], str):
         words = sorted(set(values))
-        return {
-            "label": name,
-            "values": [words.index(value) for value in values],
-            "tickvals": list(range(len(words))),
-            "ticktext": words,
-        }
-    return {"label": name, "values": list(values)}
+        told, plain = list(values), [float(words.index(value)) for value in values]
+    else:
+        told, plain = [format(value, digits) for value in values], [float(value) for value in values]
+        if min(plain) > 0 and max(plain) / min(plain) > 20:
+            plain = [math.log10(value) for value in plain]
+    low, high = (told[plain.index(end)] for end in (min(plain), max(plain)))
+    return _Axis(label, _scaled(plain), told, low, high if high != low else "")
+
+
+def _scaled(values: Sequence[float]) -> list[float]:
+    low, high = min(values), max(values)
+    return [(value - low) / (high - low) if high > low else 0.0 for value in values]
+
+
+def _shade(height: float) -> str:
+    """From faint to accent."""
+    ends = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (FAINT, ACCENT)]
+    return "rgb(" + ",".join(str(round(a + (b - a) * height)) for a, b in zip(*ends)) + ")"
 
 
 def _scatter(members: Sequence[Row], colour: str, name: str, mode: str) -> dict[str, Any]:
@@ -202,7 +260,8 @@ def _scatter(members: Sequence[Row], colour: str, name: str, mode: str) -> dict[
         "x": [row.explanation for row in members],
         "y": [row.profit for row in members],
         "text": [_hover(row) for row in members],
-        "marker": {"color": colour, "size": 8},
+        "hovertemplate": "%{text}<br>profit %{y:.3f}, explanation %{x:.3f}<extra></extra>",
+        "marker": {"color": colour, "size": 9},
         "line": {"color": colour, "shape": "vh"},
     }  # fmt: skip
 
@@ -213,11 +272,15 @@ def _hover(row: Row) -> str:
 
 def _figure(data: list[dict[str, Any]], title: str, x: str = "", y: str = "") -> Figure:
     layout = {
-        "title": {"text": title},
-        "font": {"color": INK},
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "xaxis": {"title": {"text": x}, "gridcolor": "#e8edf1"},
-        "yaxis": {"title": {"text": y}, "gridcolor": "#e8edf1"},
+        "title": {"text": title, "font": {"size": 15}, "x": 0.01},
+        "font": {"color": GREY, "family": "system-ui, sans-serif"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "height": 420,
+        "margin": {"l": 60, "r": 30, "t": 50, "b": 50},
+        "legend": {"orientation": "h", "y": 1.08, "x": 1, "xanchor": "right"},
+        "hoverlabel": {"align": "left"},
+        "xaxis": {"title": {"text": x}, "gridcolor": GRID, "zeroline": False, "automargin": True},
+        "yaxis": {"title": {"text": y}, "gridcolor": GRID, "zeroline": False, "automargin": True},
     }
     return {"data": data, "layout": layout}

@@ -47,7 +47,8 @@ function show() {
   el("venue").textContent = `${s.mode}${s.venue ? " on " + s.venue : ""} · ${s.session}`;
   const isSilent = next.age_s > 10;
   if (isSilent) pill(`silent for ${next.age_s > 1e6 ? "ever" : Math.round(next.age_s) + " s"}`, "bad");
-  else pill(s.state + (s.why && s.state !== "running" ? ": " + s.why : ""), { running: "good", reduced: "wait", flat: "bad", halted: "bad" }[s.state] || "wait");
+  el("state").title = s.why || "";
+  if (!isSilent) pill(s.state + (s.why && s.state !== "running" ? ": " + s.why : ""), { running: "good", reduced: "wait", flat: "bad", halted: "bad" }[s.state] || "wait");
   el("clock").textContent = hms(s.time_ms) + " UTC";
   document.title = `${signed(s.day_pnl_usdt, 2)} · ${s.symbol} · DECoT`;
   el("equity").textContent = fixed(s.equity_usdt, 4); el("day").textContent = signed(s.day_pnl_usdt, 4);
@@ -127,7 +128,7 @@ function paint(chart) {
 
   const [levels, digits] = ticks(low, top, high / 55);
   g.lineWidth = 1; g.textAlign = "left";
-  for (const v of levels) { g.strokeStyle = colour("--grid"); g.beginPath(); g.moveTo(box.l, y(v)); g.lineTo(wide - box.r, y(v)); g.stroke(); g.fillStyle = colour("--soft"); g.fillText(fixed(v, digits), wide - box.r + 8, y(v)); }
+  for (const v of levels) { g.strokeStyle = colour("--grid"); g.beginPath(); g.moveTo(box.l, y(v)); g.lineTo(wide - box.r, y(v)); g.stroke(); if (Math.abs(y(v) - y(values[n - 1])) > 17) { g.fillStyle = colour("--soft"); g.fillText(fixed(v, digits), wide - box.r + 8, y(v)); } }
   const steps = [5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200].map(k => 1000 * k), step = steps.find(k => (t1 - t0) / k <= wide / 110) || 86400000;
   g.textAlign = "center";
   for (let t = Math.ceil(t0 / step) * step; t <= t1; t += step) if (x(t) > 30 && x(t) < wide - box.r - 10) { g.fillStyle = colour("--soft"); g.fillText(step < 60000 ? hms(t) : hms(t).slice(0, 5), x(t), high - 9); }

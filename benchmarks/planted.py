@@ -1,0 +1,85 @@
+"""A real training on a small planted world, as a fitness: tape, bars, features, regimes and trainer are the house's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from decot.data.bars import build_bars
+from decot.data.worlds import WorldConfig, make_world
+from decot.evolve.genome import Bounds, Genome
+from decot.evolve.search import SearchConfig
+from decot.evolve.trial import Evaluation, Params, read_orders
+from decot.experiment.config import Experiment, MarketConfig, SplitConfig
+from decot.experiment.enrich import learn, widen
+from decot.experiment.place import Place
+from decot.experiment.trial import Trial, minutes
+from decot.features.table import base_table
+from decot.model.checkpoint import load
+from decot.rl.faithful import word_report
+from decot.rl.ppo import PPOConfig
+
+BOUNDS = Bounds(
+    conv_filters=(4, 8, 12, 16),
+    kernel=(3, 5, 7),
+    pool=(1, 2),
+    lstm_units=(8, 12, 16, 24),
+    dropout=(0.0, 0.1),
+    word_width=(4, 8),
+    algorithms=("ppo-exact", "ppo-gae"),
+)
+"""nets that learn in seconds"""
+
+
+def small(*, env_steps: int = 36_864, seconds_per_day: int = 9_000, seed: int = 7) -> Experiment:
+    """Three hours of a planted edge; one update is 1,024 rows."""
+    return Experiment(
+        name="planted",
+        seed=seed,
+        world=WorldConfig(
+            kind="planted-edge",
+            seed=seed,
+            days=2,
+            seconds_per_day=seconds_per_day,
+            edge_bps_s=0.4,
+            half_life_s=30.0,
+        ),
+        market=MarketConfig(venue="demo"),
+        split=SplitConfig(validation_share=0.4, purge_s=330.0, burn_in=200),
+        learning=PPOConfig(env_steps=env_steps, batch=8, length=128, burn_in=50, eval_every=2),
+        search=SearchConfig(bounds=BOUNDS),
+    )
+
+
+def furnish(experiment: Experiment, home: Path) -> Trial:
+    """The world's features table and context under a home, and the fitness that reads them."""
+    place = Place(home)
+    tape = make_world(experiment.world)
+    days = [build_bars(tape.day(day), experiment.clock_ms, experiment.clock_by) for day in tape.days()]
+    bars = pl.concat(days).unique("timestamp", keep="first", maintain_order=True)
+    base = base_table(bars, replace(experiment.features, clock_ms=experiment.clock_ms))
+    context = learn(experiment, place, bars, None)
+    wide = widen(experiment, place, context, base, bars, None)
+    features = place.put("features", wide, symbol=tape.symbol)
+    return Trial(experiment=experiment, home=str(home.resolve()), features=features, context=context.name)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The fitness, and beside it what each fully trained agent does on the other day, which no search sees."""
+
+    trial: Trial
+
+    def __call__(self, genome: Genome, params: Params, seed: int, trial_dir: str) -> Evaluation:
+        found = self.trial(genome, params, seed, trial_dir)
+        if read_orders(trial_dir).budget < 1.0:
+            return found
+        school, (agent, _) = self.trial.room.folds[0], load(Path(found.artefact))
+        pnl = minutes(self.trial.experiment, school, agent, school.other)
+        true = {
+            "true_profit": float(pnl.mean() - pnl.std(ddof=1) / pnl.size**0.5),
+            "true_explanation": word_report(agent, school.other.lesson, n_sentences=20).score,
+        }
+        return replace(found, notes={**found.notes, **true})
