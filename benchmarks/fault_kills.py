@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -112,11 +115,13 @@ async def stage(seed: int, *, speed: float = SPEED) -> AsyncIterator[Drill]:
     rules = {"taker_bps": 1, "maker_bps": 1}
     with tempfile.TemporaryDirectory() as folder:
         async with serve(tape, rules, speed=speed, wait_streams=0, keys={KEY: SECRET}) as venue:
-            yield Drill(venue, Path(folder), seed)
+            home = Path(folder) / "home"
+            home.mkdir()
+            yield Drill(venue, home, seed)
 
 
 async def kills(n: int, seed: int, say: Callable[[str], None]) -> Found:
-    """kill −9 at n random moments of a trading process, each followed by a start; then the last account."""
+    """SIGKILL at n random moments of a trading process, each followed by a start; then the last account."""
     found = Found()
     async with stage(seed) as drill:
         for k in range(n):
@@ -194,9 +199,12 @@ async def stops(n: int, seed: int, kind: str, found: Found, say: Callable[[str],
     async with stage(seed) as drill:
         for k in range(n):
             limits = {"daily_loss_usdt": 0.0015} if kind == "loss" else {}
-            seen = len(drill.events())
+            if kind == "loss":  # a home remembers that its day is lost
+                drill.home = drill.home.parent / f"loss-{k}"
+                drill.home.mkdir()
+            seen, n_flat = len(drill.events()), len(_flats(drill))
             process = drill.start(
-                eager=0.02 if kind != "switch" else 0.3, stale_s=0.5, limits=limits | {"stale_s": 1.0}
+                eager=0.02 if kind == "stale" else 0.3, stale_s=0.5, limits=limits | {"stale_s": 1.0}
             )
             holds = await drill.until(lambda: drill.held() * 90_000 > 5, 15.0)
             if kind != "loss":
@@ -216,8 +224,11 @@ async def stops(n: int, seed: int, kind: str, found: Found, say: Callable[[str],
             if kind == "stale":
                 took -= 1.0  # the bound itself
             if kind == "loss":
-                took = _after_reason(drill, seen)
+                out = await drill.until(lambda n_flat=n_flat: len(_flats(drill)) > n_flat, 5.0)  # type: ignore[misc]
+                took = _flats(drill)[-1] if out else 99.0
             into.append(took if out and holds else 99.0)
+            if into[-1] > 1.0:
+                found.notes.append(f"{kind} drill {k}: held {holds}, out {out}, {drill.events()[seen:]}")
             drill.venue.replay.paused.clear()
             if kind == "switch":
                 ended = await drill.gone(process)
@@ -233,22 +244,15 @@ async def stops(n: int, seed: int, kind: str, found: Found, say: Callable[[str],
             say(f"{kind} drill {k + 1} of {n}: {into[-1]:.3f} s")
 
 
-def _after_reason(drill: Drill, seen: int) -> float:
-    """From the moment the loss was seen to the venue's confirmation in the journal, s."""
+def _flats(drill: Drill) -> list[float]:
+    """How long each leaving of the market took, from its reason to the venue's confirmation, s."""
     path = drill.folder / "journal.sqlite"
-    states = [event for event in drill.events()[seen:] if event["state"] == "flat"]
-    journal_flat = _last_flat_took(path)
-    return 99.0 if not states or journal_flat is None else journal_flat
-
-
-def _last_flat_took(path: Path) -> float | None:
-    import json
-    import sqlite3
-
+    if not path.exists():
+        return []
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    row = db.execute("SELECT payload FROM events WHERE kind = 'flat' ORDER BY seq DESC LIMIT 1").fetchone()
+    rows = db.execute("SELECT payload FROM events WHERE kind = 'flat' ORDER BY seq").fetchall()
     db.close()
-    return json.loads(row[0])["took_ms"] / 1_000 if row else None
+    return [json.loads(text)["took_ms"] / 1_000 for (text,) in rows]
 
 
 def _release(drill: Drill) -> None:
@@ -266,11 +270,13 @@ async def canary(seed: int, say: Callable[[str], None]) -> tuple[int, list[str]]
     """
     async with stage(seed) as drill:
         for order in ({"max_bars": 30}, {"secret": SECRET + "x"}, {"max_bars": 30, "eager": 0.9}):
+            process, before = drill.start(**order), drill.n_orders()
             if order.get("eager"):
+                await drill.until(lambda before=before: drill.n_orders() > before, 10.0)  # type: ignore[misc]
                 for kind in ("lost_reply", "http_503", "http_429", "lost_reply"):
                     drill.venue.arm(kind)
-            process = drill.start(**order)
             await drill.gone(process, 40.0)
+        await asyncio.sleep(1.5)  # the ban that was provoked ends
         drill.venue.clerk.withdrawals = True
         process = drill.start(check_key=True)
         await drill.gone(process, 20.0)
@@ -278,14 +284,14 @@ async def canary(seed: int, say: Callable[[str], None]) -> tuple[int, list[str]]
         log = (drill.home / "worker.log").read_text()
         say(f"{len(log):,} characters of log, {sum(1 for _ in drill.home.rglob('*'))} files searched")
         if "refused" not in log or "enableWithdrawals" not in log:
-            hits.append("worker.log: the provoked refusals are not there, so the search proves nothing")
+            hits.append(
+                f"worker.log: {log[-600:]} the provoked refusals are not there, so the search proves nothing"
+            )
         return len(hits), hits
 
 
 def leaks(home: Path) -> list[str]:
     """Files under a home that hold the planted key or secret, plain, in base64 or in hex."""
-    import base64
-
     spellings = []
     for word in (KEY, SECRET):
         plain = word.encode()

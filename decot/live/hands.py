@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,6 +55,14 @@ class Hand(Protocol):
     def aim(self, target: int, bid: float, ask: float, latency_ms: float) -> None: ...
     def stop_entries(self, why: str) -> None:
         """Nothing enters from now on, with "" again."""
+        ...
+
+    def remember(self, kind: str, said: Mapping[str, Any]) -> None:
+        """Write something of the worker's own into the journal."""
+        ...
+
+    def recall(self, kind: str) -> Mapping[str, Any]:
+        """The newest that was remembered of this kind, empty when there is none."""
         ...
 
     def halt(self, why: str) -> None: ...
@@ -132,6 +140,13 @@ class PaperHand:
     def halt(self, why: str) -> None:
         if not self.books.halted:
             self._note("halt", "", {"why": why})
+
+    def remember(self, kind: str, said: Mapping[str, Any]) -> None:
+        self.journal.append(kind, self.now_ms(), "", said)
+
+    def recall(self, kind: str) -> Mapping[str, Any]:
+        event = self.journal.last(kind)
+        return event.payload if event else {}
 
     def release(self, who: str) -> None:
         self._note("release", "", {"who": who})
@@ -286,6 +301,13 @@ class LiveHand:
 
     def halt(self, why: str) -> None:
         self.broker.halt(why)
+
+    def remember(self, kind: str, said: Mapping[str, Any]) -> None:
+        self.broker.note(kind, "", said)
+
+    def recall(self, kind: str) -> Mapping[str, Any]:
+        event = self.broker.journal.last(kind)
+        return event.payload if event else {}
 
     def release(self, who: str) -> None:
         self.broker.release(who)

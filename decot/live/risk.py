@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from decot.errors import ConfigError
@@ -93,6 +94,16 @@ class Guard:
             f"the account is worth {equity_usdt:.2f} USDT, the cap is {self.limits.capital_cap_usdt:g}: "
             "move the rest elsewhere first"
         ]
+
+    def remembered(self) -> dict[str, float]:
+        """What a restart must not forget; finite numbers only."""
+        said = {"day": self.day, "day_equity": self.day_equity, "peak": self.peak, "lost_day": self.lost_day}
+        return {name: value for name, value in said.items() if math.isfinite(value)}
+
+    def recall(self, said: Mapping[str, float]) -> None:
+        """Take up where an earlier life ended."""
+        self.day, self.lost_day = int(said.get("day", -1)), int(said.get("lost_day", -1))
+        self.day_equity, self.peak = said.get("day_equity", math.nan), said.get("peak", -math.inf)
 
     def sent(self, t_ms: int, *, was_refused: bool) -> None:
         """An order went out."""

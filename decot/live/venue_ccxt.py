@@ -6,6 +6,7 @@ is the kind of failure and the venue's words, with key, secret and signature str
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ STATUS: dict[str, Status] = {
     "REJECTED": "rejected",
 }
 PAGE = 1_000
+OPEN_ATTEMPTS = 6
 UNKNOWN = ("-2013", "Order does not exist")
 
 
@@ -77,8 +79,15 @@ class CcxtVenue:
             ConfigError: the symbol is not listed.
             VenueUnavailable: no answer.
         """
-        await self._asked(self.client.load_markets)
-        await self.sync_clock()
+        for attempt in range(OPEN_ATTEMPTS):
+            try:
+                await self._asked(self.client.load_markets)
+                await self.sync_clock()
+                break
+            except (Busy, Unclear):
+                if attempt + 1 == OPEN_ATTEMPTS:
+                    raise
+                await asyncio.sleep(0.1 * 2**attempt)
         if self.symbol not in self.client.markets:
             raise ConfigError([f"symbol {self.symbol!r} is not listed at {self.client.id}"])
         market = self.client.market(self.symbol)

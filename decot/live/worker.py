@@ -180,6 +180,7 @@ class Worker:
             return await self._end(
                 "halted", "the account is not what the journal says: " + "; ".join(found), True
             )
+        self.guard.recall(self.hand.recall("guard"))
         tasks = [
             asyncio.create_task(work)
             for work in (self.feed.run(self), self.hand.work(), self._look(), self._keep_time(), self._show())
@@ -231,8 +232,9 @@ class Worker:
                 self.publisher.note("events", {"t_ms": self._now_ms(), "state": "halted", "why": str(error)})
             await asyncio.sleep(0.05)
         took = clock.stopwatch() - began
-        if state == "halted":
-            with suppress(RiskHalt):
+        with suppress(RiskHalt):
+            self.hand.remember("guard", self.guard.remembered())
+            if state == "halted":
                 self.hand.halt(why)
         self._write_last(is_end=True)
         self._note_state(state, why, flat=flat, stop_s=took)
@@ -354,7 +356,10 @@ class Worker:
             anomaly=self._anomaly[1],
             anomaly_state=self._anomaly[0],
         )
+        day = self.guard.day, self.guard.lost_day
         self._verdict = self.guard.weigh(moment)
+        if (self.guard.day, self.guard.lost_day) != day:
+            self._remember()
         state, why_now = self._verdict.state, self._verdict.why
         if self._must_reconcile:
             state, why_now = worst(state, "reduced"), why_now or f"reconciling after {self._must_reconcile}"
@@ -364,6 +369,13 @@ class Worker:
         if state == "halted":
             self.stop("halted", why_now)
         return state
+
+    def _remember(self) -> None:
+        """The day's first equity, the peak and a lost day outlive this process."""
+        try:
+            self.hand.remember("guard", self.guard.remembered())
+        except RiskHalt as halt:
+            self.stop("halted", str(halt))
 
     async def _look(self) -> None:
         """Switch, feed and hand, every few milliseconds."""
@@ -395,6 +407,7 @@ class Worker:
             if not (is_due or self._must_reconcile) or not self.n_bars:
                 continue
             why, last = self._must_reconcile or "timer", clock.stopwatch()
+            self._remember()
             try:
                 found = await self.hand.reconcile(why)
             except VenueUnavailable as away:
