@@ -29,6 +29,8 @@ from decot.features.table import base_table, features_table
 from decot.gate.drills import DRILLS, drill_bars
 from decot.gate.evidence import HeadFigure, Ledgered, Scene, WordFigures, p99_us, trials_matrix
 from decot.model.agent import Agent
+from decot.model.config import FORESEEING
+from decot.model.vocabulary import NAMES
 from decot.rl.faithful import WordReport
 from decot.rl.heads import HeadCheck
 
@@ -50,16 +52,31 @@ def head_row(check: HeadCheck) -> dict[str, Any]:
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in plain.items()}
 
 
-def word_figures(report: WordReport) -> WordFigures:
-    """The words' report in the words of the gate; accuracy is that of what can be read now."""
-    read_now = [value for name, value in report.accuracy.items() if name not in ("outlook", "risk")]
+def word_figures(report: WordReport, said: np.ndarray, truth: np.ndarray) -> WordFigures:
+    """The words' report in the words of the gate.
+
+    Accuracy is that of what can be read now. The chance level is what the same words would reach in random order: a
+    speaker who always says the commonest word has it, and nothing above it.
+
+    Args:
+        said, truth: (T, 9) answers of the agent and of the columns; said is −1 where a question is not asked.
+    """
+    asked = [k for k, name in enumerate(NAMES) if name in report.accuracy and name not in FORESEEING]
+    hits = [float((said[:, k] == truth[:, k]).mean()) for k in asked]
     return WordFigures(
-        accuracy=float(np.mean(read_now)),
+        accuracy=float(np.mean(hits)),
         intervention=report.intervention,
         stability=report.stability,
-        shuffled=report.shuffled,
+        shuffled=float(np.mean([_by_chance(said[:, k], truth[:, k]) for k in asked])),
         reparse=report.reparsed,
     )
+
+
+def _by_chance(said: np.ndarray, truth: np.ndarray) -> float:
+    """Expected share of hits after either column was shuffled."""
+    n = int(max(said.max(), truth.max())) + 1
+    ours, theirs = (np.bincount(one.astype(np.int64), minlength=n) / len(one) for one in (said, truth))
+    return float(ours @ theirs)
 
 
 def word_rows(report: WordReport) -> list[dict[str, Any]]:

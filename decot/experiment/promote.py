@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from decot import clock
-from decot.errors import ConfigError, LedgerBroken
+from decot.errors import ConfigError
 from decot.evolve.ledger import Ledger
 from decot.experiment import examine
+from decot.experiment.anchors import anchored, differences, left_out
 from decot.experiment.attempts import Attempt, knock
 from decot.experiment.baselines import least_squares
 from decot.experiment.brief import Brief, find, opened, remember
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
+from decot.experiment.mirror import mirrored
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from decot.experiment.replay import in_fresh_process, other_day_digest
-from decot.experiment.school import School, rejoin, schema_hash
+from decot.experiment.school import School, rejoin
 from decot.experiment.trial import period_bars, targets_on
 from decot.gate.card import html_card, html_page, markdown_card, svg_card, text_card
 from decot.gate.certificate import issue
@@ -36,7 +37,8 @@ from decot.gate.registry import Registry
 from decot.gate.rules import judge as weigh
 from decot.gate.signed import digest_of, write_whole
 from decot.gate.verdict import Verdict
-from decot.model.checkpoint import load, read
+from decot.model.checkpoint import load
+from decot.model.play import decide
 from decot.report.progress import Listener, listening, say
 from decot.rl.faithful import word_report
 from decot.rl.heads import head_report
@@ -124,7 +126,7 @@ def _judged(
     folder = place.home / "artefacts" / brief.artefact
     ledger_path = place.home / "search" / brief.search / "ledger.jsonl"
     say("promote", 0, _STEPS, "the files: ledger, tables, artefact")
-    ledger = _anchored(ledger_path, brief)
+    ledger = anchored(ledger_path, brief)
     agent, manifest = load(folder)
     table, frame = place.lake.check(brief.features), place.lake.check(brief.bars)
     news = place.lake.check(brief.headlines) if brief.headlines else None
@@ -140,6 +142,7 @@ def _judged(
     say("promote", 1, _STEPS, "heads and words on rows it was not taught on")
     heads = head_report(agent, school.other.lesson, school.other.steps, seed=experiment.seed)
     words = word_report(agent, school.other.lesson, seed=experiment.seed)
+    said = decide(agent, school.other.lesson.obs).words
     scenes = {
         part.name: Scene(part.tape, targets_on(experiment, agent, part))
         for part in (school.validation, school.other)
@@ -177,7 +180,7 @@ def _judged(
         period_bars=period_bars(experiment),
         clock_ms=experiment.clock_ms,
         heads=[examine.head_figure(check) for check in heads],
-        words=examine.word_figures(words),
+        words=examine.word_figures(words, said, school.other.lesson.words),
         drills=drills,
         decision_p99_us=p99,
         reproduced=here == fresh == brief.pnl,
@@ -185,7 +188,7 @@ def _judged(
         least_squares=linear,
         other_market=other_market,
         feature_leaks=leaks,
-        manifest_faults=_differences(experiment, folder, brief) + _left_out(ledger_path, brief),
+        manifest_faults=differences(experiment, folder, brief) + left_out(ledger_path, brief),
         notes=_notes(place, school, brief, asked, attempt, where),
         cfg=experiment.gate,
     )
@@ -217,39 +220,6 @@ def _judged(
     }
 
 
-def _anchored(path: Path, brief: Brief) -> dict[str, Any]:
-    """Head and length of the trial ledger; every retrained seed, and what was there the first time, must be in it.
-
-    Raises:
-        LedgerBroken: the chain does not hold, or lines that were there are gone.
-    """
-    summary = Ledger.verify(path)
-    lines = Ledger(path).lines()
-    hashes = {line.hash for line in lines}
-    said = brief.ledger
-    if said and said["head"] not in hashes:
-        raise LedgerBroken(
-            f"{path.name}: ledger trimmed: it had {said['lines']} lines up to {said['head'][:12]} when the agent was "
-            f"judged first, now it has {len(lines)} without that one; restore it from a copy"
-        )
-    taught = {line.payload.get("seed") for line in lines if line.kind == "trial"}
-    gone = [str(row["seed"]) for row in brief.seeds if row["seed"] not in taught]
-    if gone:
-        raise LedgerBroken(
-            f"{path.name}: ledger trimmed: no line tells of the retraining with seed {', '.join(gone)}; "
-            "restore it from a copy"
-        )
-    return {"head": summary.head, "lines": summary.n_lines}
-
-
-def _left_out(path: Path, brief: Brief) -> list[str]:
-    """Retrainings the ledger tells of that are not put before the gate: an unlucky seed may not be forgotten."""
-    ours = {row["seed"] for row in brief.seeds}
-    tried = [line.payload for line in Ledger(path).lines("trial") if line.payload.get("role") == "finalist"]
-    gone = [str(one["seed"]) for one in tried if one["seed"] not in ours and one["evaluation"]["period_pnl"]]
-    return [f"seeds: the ledger tells of retrainings that are left out: {', '.join(gone)}"] if gone else []
-
-
 def _attempt(place: Place, school: School, experiment: Experiment, brief: Brief, asked: WhatIf) -> Attempt:
     """Which attempt this is on these judging rows; the same question asked again spends no more alpha."""
     about: dict[str, Any] = {"artefact": brief.artefact}
@@ -279,43 +249,6 @@ def _notes(
     if asked.fee_bps is not None:
         notes["what if"] = f"the taker paid {asked.fee_bps:g} bps a side; nothing is certified on a what-if"
     return notes
-
-
-def _differences(experiment: Experiment, folder: Path, brief: Brief) -> list[str]:
-    """What the artefact was made from against what is here, each with both values."""
-    _, _, manifest = read(folder)
-    wanted: Mapping[str, Any] = {
-        "schema": schema_hash(),
-        "code": code_version(),
-        "clock_ms": experiment.clock_ms,
-        "context": brief.context,
-        "data": [brief.features.to_dict()],
-    }
-    found = [
-        f"{key}: trained with {_short(manifest.get(key))}, here {_short(json.loads(json.dumps(value)))}"
-        for key, value in wanted.items()
-        if manifest.get(key) != json.loads(json.dumps(value))
-    ]
-    return found + _changed(brief.choices, examine.plain_of(experiment))
-
-
-def _changed(then: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
-    """Leaves of a profile that are not what they were."""
-    found: list[str] = []
-    for key in sorted({*then, *now}):
-        old, new = then.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _changed(old, new, f"{where}{key}.")
-        elif old != new:
-            found.append(f"profile {where}{key}: {old!r} when it was judged first, {new!r} now")
-    return found
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return ", ".join(f"{one['name']} version {one['version']} ({one['digest'][:12]})" for one in value)
-    text = str(value)
-    return text[:12] if len(text) > 24 else text
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
@@ -360,4 +293,11 @@ def _certify(
         registry.promote(
             entry.digest, "certified", now=now, why="every rule of the gate holds", trusted=[key.public_key()]
         )
+        told = mirrored(
+            place,
+            registry.get(entry.digest),
+            experiment.track.project,
+            is_enabled=experiment.track.enabled,
+        )
+        say("promote", _STEPS, _STEPS, f"certified {entry.digest[:12]}; W&B: {told}")
     return entry.digest

@@ -13,6 +13,7 @@ from typing import Any
 from decot import clock
 from decot.errors import CertificateRefused, RegistryRefused
 from decot.experiment.code import code_version
+from decot.experiment.mirror import mirrored
 from decot.experiment.place import Place
 from decot.gate.approval import read_session, sign_approval, sign_session
 from decot.gate.certificate import Certificate, issue, verify
@@ -91,7 +92,14 @@ def to_paper(
     if entry.stage == "certified":
         why = f"a paper session of {summary['bars']} bars ended at {summary['net_usdt']:+.4f} USDT"
         entry = registry.promote(entry.digest, "paper", now=now, why=why, trusted=[key.public_key()])
-    return {"digest": entry.digest, "stage": entry.stage, "session": note.serial, "card": summary["card"]}
+    told = mirrored(place, entry)
+    return {
+        "digest": entry.digest,
+        "stage": entry.stage,
+        "session": note.serial,
+        "card": summary["card"],
+        "mirror": told,
+    }
 
 
 def present(place: Place, digest: str) -> Presented:
@@ -183,6 +191,7 @@ def go_live(place: Place, digest: str, session: str, approved_by: str, reason: s
         "stage": entry.stage,
         "approved_by": approved_by.strip(),
         "reason": reason.strip(),
+        "mirror": mirrored(place, entry),
     }
 
 
@@ -203,7 +212,8 @@ def retire(place: Place, digest: str, why: str) -> dict[str, Any]:
         raise RegistryRefused("retiring needs a reason: --why '…'")
     registry = Registry(place.folder("registry"))
     entry = registry.promote(registry.get(digest).digest, "retired", now=clock.now(), why=why.strip())
-    return {"digest": entry.digest, "stage": entry.stage, "reason": why.strip()}
+    told = mirrored(place, entry)
+    return {"digest": entry.digest, "stage": entry.stage, "reason": why.strip(), "mirror": told}
 
 
 def _short(x: Any) -> str:
