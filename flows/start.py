@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,32 @@ def run_enrich(order: Order, listener: Listener | None = None) -> dict[str, Any]
         tables = [ref.to_dict() for ref in (*landed.tables(), enriched.features)]
         regimes = dict(enriched.regimes)
         picture = regimes.pop("picture")
-        return {"tables": tables, "regimes": regimes, "text": enriched.text, "picture": picture}
+        return {
+            "tables": tables,
+            "regimes": regimes,
+            "text": enriched.text,
+            "outside": enriched.outside,
+            "told": enriched.told,
+            "picture": picture,
+        }
+
+
+def run_approve(home: Path, digest: str) -> dict[str, Any]:
+    """Ask a person, in the Prefect UI, whether a paper agent may go live; waits until they answer.
+
+    Raises:
+        VenueUnavailable: no Prefect server is up, so nobody could answer.
+    """
+    from decot.errors import VenueUnavailable
+
+    prepare(home)
+    if "PREFECT_API_URL" not in os.environ:
+        raise VenueUnavailable(
+            "nobody could answer: no Prefect server with a UI is up; start one in another terminal: decot up"
+        )
+    from flows.promote import approve
+
+    return approve(str(home), digest)
 
 
 def _wake(order: Order) -> None:

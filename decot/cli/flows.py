@@ -114,7 +114,7 @@ def enrich(
         seed=seed,
         home=str(home),
     )
-    show(json.dumps(outcome) if as_json else f"{listed(outcome['tables'])}\n\nregimes: {outcome['picture']}")
+    show(json.dumps(outcome) if as_json else told(outcome))
 
 
 @app.command(epilog="Example:  decot up   (then open http://127.0.0.1:4200)")
@@ -123,6 +123,11 @@ def up(
 ) -> None:
     """Prefect server, schedules and served flows on this machine, on loopback, until Ctrl-C."""
     guarded(lambda listener: registered("up")(home, port), quiet=True)
+
+
+def told(outcome: dict[str, Any]) -> str:
+    """What an enrich run says to a person."""
+    return f"{listed(outcome['tables'])}\n\n{outcome['told']}\n\nregimes: {outcome['picture']}"
 
 
 def story(outcome: dict[str, Any]) -> str:

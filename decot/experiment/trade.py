@@ -14,12 +14,13 @@ from decot.errors import CertificateRefused
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment, SessionConfig
 from decot.experiment.enrich import Context, open_context, surroundings
-from decot.experiment.mind import mind_of
+from decot.experiment.mind import mind_of, recorded_outside
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from decot.features.kernel import BAR_INPUTS
 from decot.features.table import base_table
-from decot.gate.certificate import open_key, verify
+from decot.gate.certificate import verify
+from decot.gate.keys import key_path, open_key
 from decot.gate.registry import Registry
 from decot.live.mind import News, no_news
 from decot.live.session import Bar, Log, run_session
@@ -92,7 +93,7 @@ def rehearse(
     if not certificate:
         say("trade", 1, 1, "nobody was certified, so nobody trades")
         return None
-    registry, key = Registry(place.folder("registry")), open_key(place.folder("keys") / "signing.pem")
+    registry, key = Registry(place.folder("registry")), open_key(key_path(place.home))
     entry = registry.get(certificate)
     if entry.stage == "candidate":
         raise CertificateRefused(f"{entry.digest[:12]} is only a candidate; let the gate judge it first")
@@ -114,7 +115,7 @@ def rehearse(
     n_bars = min(round(experiment.session.minutes * 60_000 / experiment.clock_ms), frame.height // 2)
     feed = feed_of(frame.tail(n_bars + _WARM_BARS))
     log = run_session(
-        mind_of(experiment, known, agent, manifest, news),
+        mind_of(experiment, known, agent, manifest, news, recorded_outside(experiment, place, frame)),
         desk,
         feed[:-n_bars],
         feed[-n_bars:],
@@ -158,7 +159,7 @@ def news_feed(
     experiment: Experiment, place: Place, context: Context, bars: pl.DataFrame, headlines: pl.DataFrame | None
 ) -> News:
     """What the news columns are at the end of each bar, from headlines available by then."""
-    if headlines is None or context.projector is None:
+    if headlines is None or headlines.height == 0 or not context.encoder_identity:
         return no_news
     columns = surroundings(experiment, place, context, bars, headlines)
     matrix = np.stack([columns[name] for name in TEXT], axis=1)

@@ -12,6 +12,8 @@ from decot.errors import ModelFault
 _IQR_OF_NORMAL = 1.349
 CLIP = 8.0
 """standard deviations beyond which a value says nothing more"""
+SILENT = 1e30
+"""spread of a column that never changed in training"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Scaler:
         `zscore` takes mean and population standard deviation. `robust` takes median and interquartile range over
         1.349 (the same size on a normal column), so that a few wild rows move neither; where the quartiles are equal,
         as in a flag that is nearly always 0, it keeps mean and standard deviation.
-        A column that never changes gets spread 1, so it becomes 0 and stays silent.
+        A column that never changes gets an endless spread: it is 0 here, and stays 0 when it wakes up later, because
+        no weight has ever learned what to make of it.
         """
         if kind not in ("zscore", "robust"):
             raise ModelFault(f"scaler: {kind!r} is no kind of scaler; use 'zscore' or 'robust'")
@@ -42,7 +45,7 @@ class Scaler:
             told = wide > 1e-9 * np.maximum(np.abs(middle), 1e-3)
             mean, spread = np.where(told, middle, mean), np.where(told, wide, spread)
         silent = ~(spread > 1e-9 * np.maximum(np.abs(mean), 1e-3))
-        return Scaler(mean.astype(np.float32), np.where(silent, 1.0, spread).astype(np.float32))
+        return Scaler(mean.astype(np.float32), np.where(silent, SILENT, spread).astype(np.float32))
 
     def apply(self, obs: np.ndarray) -> np.ndarray:
         """(x − mean) / spread within ±8, float32; rows may be one or many, the numbers are the same."""
