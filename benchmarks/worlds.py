@@ -54,11 +54,13 @@ class Size:
     length: int = 256
     burn_in: int = 100
     eval_every: int = 10
+    tail: int = 128
+    """of GRPO's episodes: about as long as a decision here takes to pay"""
 
 
 SIZES = {
-    "repeat": Size(rows=(20_000, 5_000, 10_000), env_steps=80_000, batch=8, length=64, burn_in=16),
-    "oracle": Size(rows=(40_000, 5_000, 10_000), env_steps=200_000, batch=8, length=64, burn_in=16),
+    "repeat": Size(rows=(20_000, 5_000, 10_000), env_steps=80_000, batch=8, length=64, burn_in=16, tail=8),
+    "oracle": Size(rows=(40_000, 5_000, 10_000), env_steps=200_000, batch=8, length=64, burn_in=16, tail=16),
     "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=500_000),
     "noise": Size(rows=(100_000, DAY, 3 * DAY), env_steps=200_000, batch=8),
 }
@@ -79,9 +81,12 @@ def taught(
 ) -> tuple[Agent, World, float]:
     """An agent that has learned a world, the tape nobody has looked at, and CPU-seconds spent."""
     size, (learn, choose, report) = SIZES[kind], tapes(kind, seed, first)
+    shape = {"batch": size.batch, "length": size.length}
+    if name == "grpo":  # its episodes have a tail that is walked and not taught
+        shape = {"batch": size.batch, "length": size.length + size.tail, "tail": size.tail}
     cfg = plan(
-        name, env_steps=size.env_steps, batch=size.batch, length=size.length, burn_in=size.burn_in,
-        eval_every=size.eval_every, caution=CAUTION, **settings,
+        name, env_steps=size.env_steps, burn_in=size.burn_in, eval_every=size.eval_every, caution=CAUTION,
+        **shape, **settings,
     )  # fmt: skip
     agent = Agent(ModelConfig(n_features=learn[0].obs.shape[1], unrestricted=unrestricted), seed)
     start = time.process_time()

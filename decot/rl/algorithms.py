@@ -25,8 +25,17 @@ from decot.rl.training import Callback, Trained
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "ppo-exact": {"advantage": "exact"},
-    "ppo-gae": {"advantage": "gae", "accounts": 64, "lam": 1.0, "entropy_end": 0.0},
-    "grpo": {"group": 64, "credit": "state", "gamma": 0.99, "entropy": 0.01, "entropy_end": 0.0, "kl": 0.0},
+    "ppo-gae": {"advantage": "gae", "accounts": 128, "lam": 0.0, "entropy_end": 0.0},
+    "grpo": {
+        "batch": 12,
+        "length": 384,
+        "tail": 128,
+        "group": 64,
+        "credit": "state",
+        "gamma": 0.99,
+        "entropy_end": 0.0,
+        "kl": 0.0,
+    },
 }
 """what sets one algorithm apart; whatever is not named is PPOConfig's"""
 ALGORITHMS = tuple(SETTINGS)

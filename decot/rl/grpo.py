@@ -33,6 +33,7 @@ from decot.rl.batch import Reader, Stretches
 from decot.rl.lessons import value_loss
 from decot.rl.memory import snapshot
 from decot.rl.ppo import Learner, PPOConfig
+from decot.rl.reward import held_pay, shaped
 from decot.rl.training import Callback, Trained, run_training
 from decot.rl.walks import pooled_to_go
 
@@ -51,6 +52,9 @@ class GRPOConfig(PPOConfig):
     """walks per group; they share the trunk's one pass"""
     credit: str = "walk"
     """walk, to-go or state: what a decision is judged by"""
+    tail: int = 0
+    """rows at the end of an episode that are walked but not taught: with no critic, nothing that is bought there has time
+    to pay, and all they teach is to stay as one is"""
     gamma: float = 1.0
     """of what comes after a decision; of no meaning to the credit of whole walks"""
     clip_high: float = 0.2
@@ -66,11 +70,17 @@ class GRPOConfig(PPOConfig):
     temperature: float = 0.0
     """of sampled words; 0 takes the likeliest word, so that only actions are explored"""
 
+    @property
+    def is_sampled(self) -> bool:
+        return True
+
     def __post_init__(self) -> None:
         PPOConfig.__post_init__(self)
         faults = [f"group: {self.group} is below 2"] if self.group < 2 else []
         if self.floor_bps < 0 or self.temperature < 0 or self.kl < 0:
             faults.append("floor_bps, temperature and kl may not be negative")
+        if not 0 <= self.tail < self.length - 1:
+            faults.append(f"tail: {self.tail} leaves no row of {self.length} to teach")
         if self.credit not in CREDITS:
             faults.append(f"credit: {self.credit!r} is not one of {CREDITS}")
         if faults:
@@ -91,10 +101,10 @@ class Walks(NamedTuple):
     reference: Tensor
     """(B·G, L−1) log-probability under the reference"""
     bps: float
-    stand: Tensor
+    stand: Tensor = torch.empty(0)
     """(B, L−1, 3) bps to the end of the episode from standing there, mean of the walks that did"""
-    seen: Tensor
-    """(B, L−1, 3) share of the walks that did"""
+    seen: Tensor = torch.empty(0)
+    """(B, L−1, 3) share of the walks that did; nothing of both where no value is taught"""
 
 
 def group_advantage(returns: Tensor, *, by_spread: bool = True, floor: float = 0.1) -> tuple[Tensor, Tensor]:
@@ -205,7 +215,8 @@ class GroupLearner(Learner):
             pi, np.zeros(pi.shape[:3], pi.dtype), ret, buy, sell,
             gamma=1.0, lam=1.0, seed=int(self.rng.integers(2**31)), start=start,
         )  # fmt: skip
-        rewards = torch.from_numpy(walked.rewards.astype(np.float32)).view(cfg.batch, cfg.group, -1)
+        paid = self._rewards(out, walked, batch.ret[:, :-1])
+        rewards = torch.from_numpy(paid.astype(np.float32)).view(cfg.batch, cfg.group, -1)
         position, action = (torch.from_numpy(x.astype(np.int64)) for x in (walked.positions, walked.actions))
         advantage, taught = group_advantage(rewards.sum(-1), by_spread=cfg.by_spread, floor=cfg.floor_bps)
         after = to_go(rewards, cfg.gamma)
@@ -221,9 +232,22 @@ class GroupLearner(Learner):
         stand, seen = standing(after, walked, buy, sell)
         stretch = torch.arange(cfg.batch).repeat_interleave(cfg.group)[:, None].expand(len(pi), pi.shape[1])
         row = torch.arange(pi.shape[1]).expand(len(pi), pi.shape[1])
-        at = (stretch, row, position, action)
+        taught_rows = slice(0, pi.shape[1] - cfg.tail)
+        at = (stretch[:, taught_rows], row[:, taught_rows], position[:, taught_rows], action[:, taught_rows])
+        if cfg.credit != "walk":
+            advantage = advantage[..., taught_rows]
         bps = float(walked.rewards.mean()) * 1_000
+        stand, seen = stand[:, taught_rows], seen[:, taught_rows]
         return Walks(at, advantage, taught, log_pi[at], log_past[at], bps, stand, seen)
+
+    def _rewards(self, out: Output, walked: Rollout, ret: np.ndarray) -> np.ndarray:
+        """(B·G, L−1) what the walks earned, with the terms that are switched on."""
+        cfg, rewards, terms = self.group_cfg, walked.rewards, self.terms()
+        if cfg.coherence_scale > 0:
+            pay, plain = (np.repeat(x, cfg.group, 0) for x in (self.paid_for(out, ret), held_pay(ret)))
+            gone = walked.actions.astype(np.int64)[..., None]
+            rewards = rewards + np.take_along_axis(pay - plain, gone, -1)[..., 0]
+        return shaped(rewards, *terms) if terms.is_on else rewards
 
     def _group_loss(
         self, batch: Stretches, state: State, said: Tensor, walks: Walks
@@ -237,7 +261,8 @@ class GroupLearner(Learner):
         )
         entropy = -(log_pi.exp() * log_pi).sum(-1).mean()
         beside, told = self.lessons(out, batch)
-        worth = value_loss(out.value[:, :-1], walks.stand / agent.value_unit, walks.seen)
+        rows = walks.stand.shape[1]
+        worth = value_loss(out.value[:, :rows], walks.stand / agent.value_unit, walks.seen)
         loss = -raised - self.entropy * entropy + cfg.value * worth + beside
         told |= {"policy_loss": -float(raised.detach()), "entropy": float(entropy.detach())}
         told["value_loss"] = float(worth.detach())

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from decot.model.agent import Agent, Output, decide_from
+from decot.model.fused_heads import mark
 from decot.model.vocabulary import OUTLOOK, RISK, SIZES
 from decot.rl.batch import Reader, Stretches
 
@@ -55,14 +57,13 @@ def incoherence_of(agent: Agent, out: Output, *, margin: float = 0.3, stride: in
     step = agent.order.index(OUTLOOK)
     embedded = out.embedded[:, ::stride].detach()
     y = out.latent[:, ::stride].detach()
-    leans = []
-    for answer in range(SIZES[OUTLOOK]):
-        said = embedded.clone()
-        said[:, :, step] = agent.meaning[step][answer]
-        policy, value, leave, _ = agent.judgement(said, y)
-        log_pi = decide_from(policy, value, leave, agent.cfg.value_tilt).clamp_min(1e-8).log()
-        leans.append((log_pi[..., 2] - log_pi[..., 0]).mean(-1))
-    return functional.relu(margin - torch.stack(leans, -1).diff(dim=-1)).mean()
+    n = SIZES[OUTLOOK]
+    said = embedded.expand(n, *embedded.shape).clone()
+    said[:, :, :, step] = agent.meaning[step][:, None, None]
+    policy, value, leave, _ = agent.judgement(said, y.expand(n, *y.shape))
+    log_pi = decide_from(policy, value, leave, agent.cfg.value_tilt).clamp_min(1e-8).log()
+    leans = (log_pi[..., 2] - log_pi[..., 0]).mean(-1)
+    return functional.relu(margin - leans.diff(dim=0)).mean()
 
 
 def rarity_of(words: Tensor) -> list[Tensor]:
@@ -74,11 +75,22 @@ def rarity_of(words: Tensor) -> list[Tensor]:
     return weights
 
 
+def answer_losses(out: Output, truth: Tensor, order: list[int], rarity: list[Tensor]) -> dict[int, Tensor]:
+    """One weighted cross entropy per asked question; all at once where the loops have the logits side by side."""
+    if out.answers is None:
+        return {
+            k: functional.cross_entropy(out.word_logits[k].flatten(0, 1), truth[:, :, k].flatten(), rarity[k])
+            for k in order
+        }
+    weights = pad_sequence([rarity[k] for k in order], batch_first=True)
+    sizes, steps = np.array([SIZES[k] for k in order]), np.array(order)
+    found = mark(out.answers.flatten(0, 1), truth.flatten(0, 1), weights, sizes, steps)
+    return dict(zip(order, found.unbind(), strict=True))
+
+
 def word_losses(out: Output, truth: Tensor, order: list[int], rarity: list[Tensor]) -> tuple[Tensor, Tensor]:
-    losses = {
-        k: functional.cross_entropy(out.word_logits[k].flatten(0, 1), truth[:, :, k].flatten(), rarity[k])
-        for k in order
-    }
+    """Weighted cross entropies: the mean of the readings', the mean of outlook's and risk's."""
+    losses = answer_losses(out, truth, order, rarity)
     readings = [loss for k, loss in losses.items() if k not in (OUTLOOK, RISK)]
     zero = out.value.new_zeros(())
     return (torch.stack(readings).mean() if readings else zero), (losses[OUTLOOK] + losses[RISK]) / 2

@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 
 from decot.errors import ConfigError
-from decot.market.exact import exact_advantages
+from decot.market.exact import Exact, exact_advantages
 from decot.market.steps import Steps
 from decot.model.agent import Agent, Output
 from decot.model.lesson import Lesson
 from decot.rl.batch import Reader, Stretches
 from decot.rl.lessons import forecast_loss, incoherence_of, rarity_of, settle_units, value_loss, word_losses
+from decot.rl.reward import Terms, coherence_of, exact_by_pay, held_pay
 from decot.rl.training import Callback, Trained, profit, run_training
 from decot.rl.walks import tally
 
@@ -69,6 +70,12 @@ class PPOConfig:
     """weight of the true outlook and risk; the policy shapes them as well"""
     coherence: float = 0.3
     """weight of the rule that a rosier outlook, all else said alike, leans more to the long side"""
+    coherence_scale: float = 0.0
+    """how much less a gain counts where the words, read back, did not mean it; losses always count fully"""
+    sharpe: float = 0.0
+    """weight of the differential Sharpe ratio; this and the next two remember, so they need walks: gae or grpo"""
+    sortino: float = 0.0
+    drawdown: float = 0.0
     explore: float = 0.1
     """share of the exact objective that looks at positions as if each were equally likely"""
     anneal: float = 0.6
@@ -91,10 +98,25 @@ class PPOConfig:
                   if getattr(self, name) < 1]  # fmt: skip
         if self.advantage not in ("exact", "gae"):
             faults.append(f"advantage: {self.advantage!r} is neither exact nor gae")
+        if (
+            self.advantage == "exact"
+            and not self.is_sampled
+            and (self.sharpe or self.sortino or self.drawdown)
+        ):
+            faults.append(
+                "sharpe, sortino, drawdown: they remember the walk; use ppo-gae or grpo, or leave them 0"
+            )
+        if not 0 <= self.coherence_scale <= 1:
+            faults.append(f"coherence_scale: {self.coherence_scale} is not in 0…1")
         if self.length < 2:
             faults.append(f"length: {self.length} is below 2")
         if faults:
             raise ConfigError(faults)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether walks are drawn, whatever `advantage` says."""
+        return self.advantage == "gae"
 
     @property
     def updates(self) -> int:
@@ -134,7 +156,7 @@ class Learner:
         self.agent, self.reader, self.cfg = agent, reader, cfg
         self.rng = np.random.default_rng(seed)
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            agent.parameters(), cfg.learning_rate, eps=1e-5, weight_decay=cfg.weight_decay
+            agent.parameters(), cfg.learning_rate, eps=1e-5, weight_decay=cfg.weight_decay, fused=True
         )
         settle_units(agent, reader)
         self.rarity = rarity_of(reader.words)
@@ -205,9 +227,19 @@ class Learner:
         ret, buy, sell = batch.ret[:, :-1], batch.buy[:, :-1] * cost, batch.sell[:, :-1] * cost
         stand = out.value.detach().numpy() * self.agent.value_unit.item()
         position_values = worth(stand, pi, batch.buy * cost, batch.sell * cost)
+        hold = self.paid_for(out, ret) if self.cfg.coherence_scale > 0 else None
         if self.cfg.advantage == "exact":
-            return self._judge_exactly(log_pi, pi, position_values, (ret, buy, sell))
-        return self._judge_walks(log_pi, pi, position_values, (ret, buy, sell))
+            return self._judge_exactly(log_pi, pi, position_values, (ret, buy, sell), hold)
+        return self._judge_walks(log_pi, pi, position_values, (ret, buy, sell), hold)
+
+    def paid_for(self, out: Output, ret: np.ndarray) -> np.ndarray:
+        """(B, T, 3) pay of each side, gains scaled by how far the words meant them; `ret` may be shorter than `out`."""
+        return held_pay(ret, coherence_of(self.agent, out)[:, : ret.shape[1]], self.cfg.coherence_scale)
+
+    def terms(self) -> Terms:
+        """What is added to walks, in the training tape's unit of value."""
+        cfg = self.cfg
+        return Terms(cfg.sharpe, cfg.sortino, cfg.drawdown, self.agent.value_unit.item())
 
     def _judge_exactly(
         self,
@@ -215,9 +247,17 @@ class Learner:
         pi: np.ndarray,
         values: np.ndarray,
         pay: tuple[np.ndarray, np.ndarray, np.ndarray],
+        hold: np.ndarray | None,
     ) -> Judged:
         ret, buy, sell = pay
-        found = exact_advantages(pi[:, :-1], ret, buy, sell, self.cfg.gamma, last_values=values[:, -1])
+        if hold is None:
+            found = exact_advantages(pi[:, :-1], ret, buy, sell, self.cfg.gamma, last_values=values[:, -1])
+        else:
+            found = Exact(
+                *exact_by_pay(
+                    pi[:, :-1], hold, buy, sell, self.cfg.gamma, np.asarray(values[:, -1], np.float64)
+                )
+            )
         stood = (1 - self.cfg.explore) * found.occupancy + self.cfg.explore / 3
         weight = stood[..., None] * pi[:, :-1]
         spread = np.sqrt((weight * found.advantages**2).sum((2, 3)).mean()) + 1e-8
@@ -239,11 +279,12 @@ class Learner:
         pi: np.ndarray,
         values: np.ndarray,
         pay: tuple[np.ndarray, np.ndarray, np.ndarray],
+        hold: np.ndarray | None,
     ) -> Judged:
         cfg = self.cfg
         met = tally(
             pi[:, :-1], values[:, :-1], *pay, walks=cfg.accounts, gamma=cfg.gamma, lam=cfg.lam, rng=self.rng,
-            by_peers=cfg.by_peers, last_values=values[:, -1],
+            by_peers=cfg.by_peers, last_values=values[:, -1], hold=hold, terms=self.terms(),
         )  # fmt: skip
         mean = float((met.weight * met.advantage).sum((2, 3)).mean())
         centred = met.advantage - np.float32(mean)

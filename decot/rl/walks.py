@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from decot.rl.reward import Terms, held_pay, shaped
+
 
 class Tally(NamedTuple):
     """B stretches, T rows, 3 positions, 3 actions."""
@@ -43,6 +45,8 @@ def tally(
     by_peers: bool = True,
     last_values: np.ndarray | None = None,
     is_ruin: np.ndarray | None = None,
+    hold: np.ndarray | None = None,
+    terms: Terms | None = None,
 ) -> Tally:
     """Walk every stretch `walks` times, each from a random position, and judge by λ-returns (arXiv 1506.02438, eq. 16).
 
@@ -57,6 +61,7 @@ def tally(
             ahead to such means; else to the critic alone, as Schulman et al. do.
         last_values: (B, 3) worth of each position after the last row, where the stretch is *truncated*: cut by the
             clock while the market goes on. None is worth nothing.
+        hold: (B, T, 3) what each side is paid in place of −ret, 0, ret; terms: what is added to every walk's rewards.
         is_ruin: (B, T) rows that *terminate*: nothing that comes after them is anybody's. None is never.
     """
     n_batch, n_rows = ret.shape
@@ -65,15 +70,18 @@ def tally(
     luck = rng.permuted(np.broadcast_to(np.arange(walks), (n_batch, n_rows, walks)), axis=2)
     luck = (luck + rng.random(luck.shape, np.float32)) / walks
     start = rng.integers(0, 3, (n_batch, walks)).astype(np.int8)
-    pay = (np.asarray(x, np.float64) for x in (ret, buy, sell))
-    return Tally(*_tally(pi, values, *pay, gamma, lam, by_peers, luck.astype(np.float32), last, over, start))
+    pay = (np.asarray(x, np.float64) for x in (held_pay(ret) if hold is None else hold, buy, sell))
+    extra = np.asarray(terms or Terms(), np.float64)
+    return Tally(
+        *_tally(pi, values, *pay, gamma, lam, by_peers, luck.astype(np.float32), last, over, start, extra)
+    )
 
 
 @njit(cache=True)
 def _tally(
     pi: np.ndarray,
     values: np.ndarray,
-    ret: np.ndarray,
+    hold: np.ndarray,
     buy: np.ndarray,
     sell: np.ndarray,
     gamma: float,
@@ -83,14 +91,17 @@ def _tally(
     last: np.ndarray,
     over: np.ndarray,
     start: np.ndarray,
+    extra: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    n_batch, n_rows = ret.shape
+    n_batch, n_rows = buy.shape
     n_walks = luck.shape[2]
+    has_terms = extra[0] != 0 or extra[1] != 0 or extra[2] != 0
     weight, signal = np.zeros(pi.shape, np.float32), np.zeros(pi.shape, np.float32)
     stand, seen = np.zeros((n_batch, n_rows, 3), np.float32), np.zeros((n_batch, n_rows, 3), np.float32)
     earned = np.zeros((n_batch, n_walks))
     held, gone = np.empty((n_rows, n_walks), np.int8), np.empty((n_rows, n_walks), np.int8)
     paid, found = np.empty((n_rows, n_walks)), np.empty((n_rows, n_walks))
+    reward = np.empty((n_walks, n_rows))
     total, count, ahead = np.empty(3), np.empty(3), np.empty(3)
     for b in range(n_batch):
         for w in range(n_walks):
@@ -100,9 +111,12 @@ def _tally(
                 a = 0 if u < pi[b, t, p, 0] else (1 if u < pi[b, t, p, 0] + pi[b, t, p, 1] else 2)
                 move = a - p
                 paid[t, w] = move * buy[b, t] if move > 0 else -move * sell[b, t]
-                earned[b, w] += (a - 1) * ret[b, t] - paid[t, w]
+                reward[w, t] = hold[b, t, a] - paid[t, w]
+                earned[b, w] += reward[w, t]
                 held[t, w], gone[t, w] = p, a
                 p = a
+        if has_terms:
+            reward = shaped(reward, extra[0], extra[1], extra[2], extra[3])
         ahead[:] = last[b]
         for t in range(n_rows - 1, -1, -1):
             total[:], count[:] = 0.0, 0.0
@@ -113,7 +127,7 @@ def _tally(
                     after = (1 - lam) * ahead[a] + lam * found[t + 1, w]
                 if over[b, t]:
                     after = 0.0
-                found[t, w] = (a - 1) * ret[b, t] - paid[t, w] + gamma * after
+                found[t, w] = reward[w, t] + gamma * after
                 total[p] += found[t, w]
                 count[p] += 1.0
             for p in range(3):

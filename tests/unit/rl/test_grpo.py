@@ -13,7 +13,7 @@ from decot.model.checkpoint import weights_hash
 from decot.rl.grpo import GRPOConfig, Walks, group_advantage, grpo_objective, k3, train_grpo
 from decot.rl.training import profit
 
-SMALL = {"batch": 16, "length": 32, "burn_in": 8, "words": 0.05, "coherence": 0.1}
+SMALL = {"batch": 16, "length": 32, "burn_in": 8}
 
 
 def small_agent(seed: int = 0) -> Agent:
