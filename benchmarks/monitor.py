@@ -233,6 +233,12 @@ def swap_forecasts(agent: Agent) -> None:
     agent.foresee.bias[[1, 3]] = agent.foresee.bias[[3, 1]].clone()
 
 
+def swap_profit(agent: Agent) -> None:
+    """The 10 s return and the profit after costs, which is never negative, change places."""
+    agent.foresee.weight[[1, 4]] = agent.foresee.weight[[4, 1]].clone()
+    agent.foresee.bias[[1, 4]] = agent.foresee.bias[[4, 1]].clone()
+
+
 def swap_words(agent: Agent) -> None:
     """Flow answers for trend and trend for flow."""
     a, b = (agent.cfg.questions.index(name) for name in ("flow", "trend"))
@@ -303,6 +309,7 @@ def faults_of(at: Setting) -> dict[str, Fault]:
         "swapped heads: long and short": swapped(mirror),
         "swapped heads: the exits of long and short": swapped(swap_exit),
         "swapped heads: 10 s return and worst move": swapped(swap_forecasts),
+        "swapped heads: 10 s return and profit": swapped(swap_profit),
         "swapped heads: flow and trend answers": swapped(swap_words),
         **{f"frozen column: {name}": frozen(name) for name in chosen},
         "market never seen: moves × 3": wilder(3.0),

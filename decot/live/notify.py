@@ -11,7 +11,8 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -210,3 +211,27 @@ class Herald:
 
 def _day(snapshot: Snapshot, cfg: NotifyConfig) -> int:
     return (snapshot.time_ms - cfg.summary_hour * 3_600_000) // 86_400_000
+
+
+@contextmanager
+def heralding(home: Path, session: str, notifier: Notifier, every_s: float = 1.0) -> Iterator[Herald]:
+    """A Herald that looks every so often, in a thread of its own, for as long as the block lasts."""
+    herald, over = Herald(home, notifier.tell, session, notifier.cfg), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(every_s):
+            try:
+                herald.look()
+            except (OSError, ValueError, KeyError, TypeError) as odd:
+                logging.getLogger(__name__).warning(
+                    "a session's files could not be read: %s", type(odd).__name__
+                )
+
+    thread = threading.Thread(target=watch, name="decot-herald", daemon=True)
+    thread.start()
+    try:
+        yield herald
+    finally:
+        over.set()
+        thread.join(5)
+        notifier.close()

@@ -103,7 +103,7 @@ def build_app(home: Path, token: str, *, session: str = "", has_open_metrics: bo
         Route("/healthz", health),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(Door)])
-    app.state.watcher = watcher
+    app.state.watcher, app.state.is_over = watcher, lambda: False
     return app
 
 
@@ -117,13 +117,15 @@ def serve(app: Starlette, port: int) -> None:
         "log_level": "warning",
         "access_log": False,
     }
-    uvicorn.run(app, **settings, server_header=False, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(uvicorn.Config(app, **settings, server_header=False, timeout_graceful_shutdown=2))
+    app.state.is_over = lambda: server.should_exit
+    server.run()
 
 
 async def _events(request: Request, watcher: Watcher) -> AsyncIterator[str]:
     """A moment whenever something changed, at least one every two seconds so that ages stay true."""
     last, waited = "", 0.0
-    while not await request.is_disconnected():
+    while not (request.app.state.is_over() or await request.is_disconnected()):
         watcher.look()
         moment = watcher.now()
         age = moment.pop("age_s")

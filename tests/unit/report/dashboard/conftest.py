@@ -31,7 +31,17 @@ def moments(n: int = 1_200) -> tuple[list[Snapshot], list[dict], list[dict]]:
     shots, fills, decisions, held, equity = [], [], [], 0, 19.0
     for t in range(n):
         wanted = int(np.sign(round(1.4 * math.cos(t / 90)))) if t % 20 == 0 else held
-        words = [2 + held, 1 + t // 40 % 3, 2 + held, 2 + wanted, t // 55 % 4, 1 + t // 300 % 4, 1, 2 + wanted, 1]
+        words = [
+            2 + held,
+            1 + t // 40 % 3,
+            2 + held,
+            2 + wanted,
+            t // 55 % 4,
+            1 + t // 300 % 4,
+            1,
+            2 + wanted,
+            1,
+        ]
         if wanted != held:
             text = {lang: sentence(words, lang, wanted, held) for lang in ("en", "fr")}
             decisions.append({"t_ms": T0 + 1_000 * t, "position": held, "target": wanted, "price": mid[t],
@@ -90,6 +100,7 @@ class Served:
         self.port = self.socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+        app.state.is_over = lambda: self.server.should_exit
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
         self.thread.start()
         patience = time.monotonic() + 20
@@ -104,8 +115,12 @@ class Served:
 @pytest.fixture
 def served(home):
     """(server, app) over `home`."""
-    pytest.importorskip("starlette", reason="the dashboard's extra is not installed: pip install 'decot[dashboard]'")
-    pytest.importorskip("uvicorn", reason="the dashboard's extra is not installed: pip install 'decot[dashboard]'")
+    pytest.importorskip(
+        "starlette", reason="the dashboard's extra is not installed: pip install 'decot[dashboard]'"
+    )
+    pytest.importorskip(
+        "uvicorn", reason="the dashboard's extra is not installed: pip install 'decot[dashboard]'"
+    )
     from decot.report.dashboard.server import build_app
 
     app = build_app(home, TOKEN)
@@ -129,7 +144,8 @@ class Browser:
         )  # fmt: skip
         port_file, patience = folder / "DevToolsActivePort", time.monotonic() + 60
         while not (port_file.is_file() and port_file.read_text().count("\n")):
-            assert time.monotonic() < patience and self.process.poll() is None, "the browser did not start"
+            assert time.monotonic() < patience, "the browser did not start within a minute"
+            assert self.process.poll() is None, "the browser ended at once"
             time.sleep(0.1)
         port = port_file.read_text().split("\n")[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=10) as answer:
@@ -160,7 +176,13 @@ class Browser:
         return value
 
     def size(self, width: int, height: int) -> None:
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
 
     def scheme(self, value: str) -> None:
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": value}])

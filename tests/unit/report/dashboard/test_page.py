@@ -8,7 +8,6 @@ from pathlib import Path
 
 from decot.live.kill import switch
 
-
 DRAWN = """(() => {
   const c = document.getElementById('price'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
   let n = 0;
@@ -68,6 +67,10 @@ def test_without_a_token_the_browser_meets_a_door(served, browser):
         browser.picture(keep / "dashboard-door.png")
     browser.run(f"document.getElementById('token').value = {server.token!r}")
     browser.run("document.querySelector('button').click()")
-    browser.until("!!document.getElementById('symbol') && document.getElementById('symbol').textContent === 'BTC-USD'")
+    browser.until(
+        "!!document.getElementById('symbol') && document.getElementById('symbol').textContent === 'BTC-USD'"
+    )
     browser.go(f"{server.url}/")
-    browser.until("!!document.getElementById('symbol') && document.getElementById('symbol').textContent === 'BTC-USD'")
+    browser.until(
+        "!!document.getElementById('symbol') && document.getElementById('symbol').textContent === 'BTC-USD'"
+    )
