@@ -43,10 +43,10 @@ def listen(experiment: Experiment, place: Place, until_ms: int) -> Heard:
         return Heard(until_ms, "", ())
     asked = ask(servers)
     told = []
-    for cfg, reading in zip(servers, asked, strict=True):
+    for nth, (cfg, reading) in enumerate(zip(servers, asked, strict=True), 1):
         keep(place, cfg, reading)
         if not reading.known:
-            say("enrich", 2, 4, f"context of {server_name(cfg)} masked: {reading.why}")
+            say("outside", nth, len(servers) + 1, f"context of {server_name(cfg)} masked: {reading.why}")
         known = _readings(place, cfg, until_ms)
         told.append(
             {"name": server_name(cfg), "known": reading.known, "why": reading.why, "readings": len(known)}

@@ -41,7 +41,7 @@ def join(experiment: Experiment, tape: RawTape) -> RawTape:
         f"{usable.height:,} of {read.frame.height:,} headlines of {Path(path).name} fall in the tape's time"
     )
     more = f", {read.n_repeats:,} repeats dropped, availability assumed for {read.n_assumed:,}"
-    say("ingest", 1, 4, told + more)
+    say("news", 1, 3, told + more)
     return replace(tape, headlines=both.select(list(SCHEMA)))
 
 
