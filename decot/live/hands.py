@@ -94,7 +94,7 @@ class PaperHand:
         self.on_fill: OnFill = lambda fill: None
         self.broken: BaseException | None = None
         self._prefix = f"pp{hashlib.sha256(session.encode()).hexdigest()[:8]}"
-        self._n = 0
+        self._n = self._t_ms = 0
         self._standing, self._stopped = 0, ""
 
     @property
@@ -126,6 +126,7 @@ class PaperHand:
         return self.desk.equity_usdt if math.isfinite(self.desk.equity_usdt) else self.books.quote
 
     def on_bar(self, t_ms: int, bid: float, ask: float, bid_qty: float, ask_qty: float) -> None:
+        self._t_ms = t_ms
         self._write(self.desk.advance(t_ms, bid, ask, bid_qty, ask_qty), t_ms)
 
     def aim(self, target: int, bid: float, ask: float, latency_ms: float) -> None:
@@ -171,7 +172,7 @@ class PaperHand:
     async def flatten(self, why: str, *, by_venue: bool = False) -> Flat:
         began, self._standing = self.now_ms(), 0
         if self.desk.position:
-            self._write(self.desk.close(), began)
+            self._write(self.desk.close(), self._t_ms or began)
         else:
             self.desk.close()
         found = self._differences()

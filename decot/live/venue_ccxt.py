@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from decot.data.record_client import Gate, open_client
 from decot.errors import ConfigError, RiskHalt
 from decot.live.venue import Balances, Busy, Rejected, Report, Request, Status, Trade, Unclear
+from decot.market.rules import VenueRules
 
 Answer = TypeVar("Answer")
 
@@ -112,6 +113,21 @@ class CcxtVenue:
         if _is_on(account.get("canWithdraw")) and faults:
             faults.append("the account may withdraw through this key")
         return faults
+
+    def unlike(self, rules: VenueRules) -> list[str]:
+        """Where the venue's steps are not those of the rules; asked after `open`."""
+        market = self.client.market(self.symbol)
+        limits, precision = market["limits"], market["precision"]
+        pairs = (
+            ("tick", precision.get("price"), rules.tick),
+            ("lot", precision.get("amount"), rules.lot),
+            ("min_notional_usdt", limits["cost"].get("min"), rules.min_notional_usdt),
+        )
+        return [
+            f"{name}: the venue says {theirs:g}, the rules {rules.name} say {ours:g}; take a newer snapshot"
+            for name, theirs, ours in pairs
+            if theirs is not None and abs(float(theirs) - ours) > 1e-9 * ours
+        ]
 
     async def fees_bps(self) -> tuple[float, float]:
         """Maker and taker fee of this account, as its own endpoint says."""

@@ -1,0 +1,418 @@
+"""Live: a certified artefact on a venue's own feed, on paper or with orders. Joins `live`, `gate` and `market`.
+
+Nothing starts that is not certified for this code and this stage; live needs the live certificate, the signed paper
+session it rests on and a person's signed approval of that session. A key that may withdraw is refused, and so is an
+account above the cap, or a venue whose steps are not those the agent was judged with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from decot import clock
+from decot.errors import CertificateRefused, ConfigError
+from decot.experiment.code import code_version
+from decot.experiment.config import Experiment
+from decot.experiment.enrich import open_context
+from decot.experiment.mind import mind_of
+from decot.experiment.order import Order
+from decot.experiment.place import Place
+from decot.experiment.replay import Compared, replayed
+from decot.experiment.school import schema_hash
+from decot.experiment.trade import feed_of
+from decot.features.kernel import OUT_NAMES
+from decot.features.observation import observe_row
+from decot.features.table import base_table
+from decot.gate.approval import read_approval, read_session
+from decot.gate.certificate import Certificate, verify
+from decot.gate.keys import key_path, open_key
+from decot.gate.registry import Entry, Registry
+from decot.live.broker import Broker
+from decot.live.feed import CcxtFeed, EventPace, Pace, WallPace
+from decot.live.hands import Hand, LiveHand, PaperHand
+from decot.live.journal import Journal
+from decot.live.lease import Lease
+from decot.live.mind import Mind
+from decot.live.monitor import Baseline, Monitor
+from decot.live.record import Recorded, read
+from decot.live.risk import Guard, Limits
+from decot.live.snapshot import State, live_folder, read_lines
+from decot.live.venue_ccxt import CcxtVenue
+from decot.live.worker import Bar, Ended, Watch, Worker, WorkerConfig
+from decot.market.account import Account
+from decot.market.rules import VenueRules, load_rules
+from decot.model.checkpoint import load
+from decot.model.stream import Step
+from decot.report.progress import Listener, listening, say
+from schemas.columns import BASE_COLUMNS, TARGETS, cast_to_schema
+
+WARM_BARS = 2_000
+"""bars the mind sees before it may act"""
+OF_MONITOR: dict[str, State] = {"normal": "running", "reduce": "reduced", "flat": "flat"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOrder:
+    """One session as a person asks for it."""
+
+    digest: str
+    mode: str = "paper"
+    profile: str = "demo"
+    home: str = ".decot"
+    symbol: str = ""
+    """as the venue writes it; by default the agent's own"""
+    venue: str = ""
+    """rules as `VENUE/SYMBOL` of the snapshots; by default those the agent was judged with"""
+    exchange: str = "binance"
+    session: str = ""
+    minutes: float = 0.0
+    """0: until it is stopped"""
+    speed: float = 1.0
+    """1 is the true clock; n runs beside a replay at n×; 0 lets the frames move the clock"""
+    origin_us: int | None = None
+    """what the clock shows at the start, for replays"""
+    warm_bars: int = WARM_BARS
+    has_depth: bool = True
+    has_past: bool = True
+    """warm up on the bars of the lake first"""
+    quiet_s: float = 0.0
+    release: str = ""
+    """who lets a halted session trade again"""
+    limits: Limits = field(default_factory=Limits)
+
+    def faults(self) -> list[str]:
+        """Everything wrong with it."""
+        found = [] if self.mode in ("paper", "live") else [f"mode {self.mode!r} is neither paper nor live"]
+        if self.speed < 0 or self.minutes < 0:
+            found.append("speed and minutes must not be negative")
+        if self.mode == "live" and self.speed == 0:
+            found.append("live needs a clock that runs by itself: speed above 0")
+        return found
+
+
+def admitted(place: Place, digest: str, mode: str) -> tuple[Entry, Certificate]:
+    """The agent and what admits it to this mode, every note verified here and now.
+
+    Raises:
+        RegistryRefused: no such agent.
+        CertificateRefused: which note does not hold, and why.
+    """
+    registry, now = Registry(place.folder("registry")), clock.now()
+    trusted = [open_key(key_path(place.home)).public_key()]
+    entry = registry.get(digest)
+    if entry.stage == "candidate" or entry.stage == "retired":
+        raise CertificateRefused(f"{entry.digest[:12]} is {entry.stage}; only a certified agent trades")
+    if mode == "live" and entry.stage != "live":
+        raise CertificateRefused(
+            f"{entry.digest[:12]} is {entry.stage}; live needs a paper session and a person's approval: "
+            "decot agents promote"
+        )
+    certificate = verify(
+        registry.certificate_of(entry.digest, mode),
+        entry.folder,
+        trusted=trusted,
+        now=now,
+        stage=mode,
+        revocations=registry.revocations,
+        code=code_version(),
+    )
+    if mode == "live":
+        notes = {"trusted": trusted, "now": now, "revocations": registry.revocations}
+        session = read_session(registry.session_of(entry.digest), entry.digest, **notes)  # type: ignore[arg-type]
+        if certificate.body["paper"]["certificate"] != session.serial:
+            raise CertificateRefused(
+                f"{entry.digest[:12]}: its live certificate rests on another paper session"
+            )
+        who = str(certificate.body["approved_by"])
+        approval = registry.approval_of(entry.digest)
+        read_approval(approval, entry.digest, session=session, approved_by=who, **notes)  # type: ignore[arg-type]
+    return entry, certificate
+
+
+def run(
+    order: LiveOrder,
+    *,
+    prepare: Callable[[Any], Any] | None = None,
+    key: str = "",
+    secret: str = "",
+    listener: Listener | None = None,
+) -> dict[str, Any]:
+    """A whole session, from the certificate to the session table in the lake; blocks.
+
+    Args:
+        prepare: turns a ccxt client towards another address (the loopback venue).
+        key, secret: of the account, for live; they are given to the client and to nobody else.
+    Raises:
+        ConfigError, CertificateRefused, RiskHalt, VenueUnavailable: why it did not start.
+    """
+    if faults := order.faults():
+        raise ConfigError(faults)
+    with listening(listener):
+        place = Place(order.home)
+        entry, certificate = admitted(place, order.digest, order.mode)
+        made = Made.of(order, place, entry)
+        lease = Lease(made.folder / "lease").take(f"decot trade --{order.mode}")
+        try:
+            ended = asyncio.run(_session(order, made, prepare, key, secret))
+        finally:
+            lease.give_back()
+        return _told(order, made, certificate, ended)
+
+
+@dataclass(slots=True)
+class Made:
+    """Everything a session is put together from."""
+
+    experiment: Experiment
+    place: Place
+    entry: Entry
+    manifest: dict[str, Any]
+    make_mind: Callable[[], Mind]
+    rules: VenueRules
+    account: Account
+    session: str
+    symbol: str
+    past: list[Bar]
+
+    @staticmethod
+    def of(order: LiveOrder, place: Place, entry: Entry) -> Made:
+        """Raises CheckpointRefused or CertificateRefused when code, schema or context are not those it was made with."""
+        experiment = Experiment.of(Order(profile=order.profile, home=order.home))
+        agent, manifest = load(entry.folder)
+        if manifest.get("schema") != schema_hash():
+            raise CertificateRefused(
+                f"{entry.digest[:12]}: made with another schema than the one here; judge it again"
+            )
+        experiment = replace(experiment, clock_ms=manifest["clock_ms"])
+        known = open_context(place, manifest["context"])
+        market = manifest["market"]
+        venue, _, symbol = (order.venue or f"{market['venue']}/{market['symbol']}").partition("/")
+        own = manifest["data"][0]["symbol"]
+        name = order.session or f"{order.mode}-{entry.digest[:8]}"
+        made = Made(
+            experiment,
+            place,
+            entry,
+            manifest,
+            lambda: mind_of(experiment, known, agent, manifest),
+            load_rules(venue, symbol),
+            Account(capital_usdt=market["capital_usdt"]),
+            name,
+            order.symbol or own,
+            [],
+        )
+        before = read(made.folder)
+        if len(before):
+            made.past = rows_of(before)[-WARM_BARS:]
+        elif order.has_past and "bars" in place.lake.tables():
+            made.past = feed_of(place.lake.get("bars", symbol=own).tail(WARM_BARS))
+        return made
+
+    @property
+    def folder(self) -> Path:
+        """Where the session keeps its journal, its bars and what it shows."""
+        return live_folder(self.place.home) / self.session
+
+
+async def _session(
+    order: LiveOrder, made: Made, prepare: Callable[[Any], Any] | None, key: str, secret: str
+) -> Ended:
+    pace: Pace = EventPace() if order.speed == 0 else WallPace(order.speed, order.origin_us)
+    guard = Guard(order.limits)
+    feed = CcxtFeed(
+        made.symbol,
+        pace,
+        exchange=order.exchange,
+        prepare=prepare,
+        has_depth=order.has_depth,
+        stale_s=order.limits.stale_s,
+    )
+    journal = Journal.open(
+        made.folder / "journal.sqlite", f"decot trade --{order.mode}", now_ms=clock.now_us() // 1_000
+    )
+    hand: Hand
+    venue: CcxtVenue | None = None
+    try:
+        if order.mode == "paper":
+            hand = PaperHand(
+                journal, made.rules, made.account, session=made.session, now_ms=lambda: pace.now_us() // 1_000
+            )
+        else:
+            venue = CcxtVenue(made.symbol, key=key, secret=secret, exchange=order.exchange, prepare=prepare)
+            await _check_venue(venue, made.rules)
+            broker = Broker(
+                venue,
+                journal,
+                made.rules,
+                now_ms=lambda: clock.now_us() // 1_000,
+                sleep=_sleep_ms,
+                session=made.session,
+            )
+            hand = LiveHand(
+                broker,
+                made.account,
+                touch=lambda: (worker.bid, worker.ask),
+                on_sent=lambda t_ms, refused: guard.sent(t_ms, was_refused=refused),
+            )
+        if order.release:
+            hand.release(order.release)
+        worker = Worker(
+            WorkerConfig(
+                session=made.session,
+                symbol=made.symbol,
+                mode=order.mode,
+                venue=made.rules.name,
+                clock_ms=made.experiment.clock_ms,
+                latency_ms=float(made.manifest["market"]["latency_ms"]),
+                warm_bars=order.warm_bars,
+                max_bars=round(order.minutes * 60_000 / made.experiment.clock_ms),
+                quiet_s=order.quiet_s,
+            ),
+            made.place.home,
+            made.make_mind(),
+            hand,
+            feed,
+            pace,
+            guard,
+            past=made.past,
+            watch=_watch(made),
+            on_bar=lambda done: say("trade", done, 0, "bars"),
+        )
+        worker.stop_on_signals()
+        return await worker.run()
+    finally:
+        await feed.close()
+        if venue is not None:
+            await venue.close()
+        journal.close()
+
+
+async def _sleep_ms(ms: float) -> None:
+    await asyncio.sleep(ms / 1_000)
+
+
+async def _check_venue(venue: CcxtVenue, rules: VenueRules) -> None:
+    """Key rights and steps; raises ConfigError with everything that is wrong."""
+    await venue.open()
+    faults = await venue.check_key() + venue.unlike(rules)
+    if faults:
+        raise ConfigError(faults)
+
+
+def _watch(made: Made) -> Watch | None:
+    """The reasoning monitor, when a baseline was fitted for this agent: HOME/monitor/DIGEST.json."""
+    path = made.place.home / "monitor" / f"{made.entry.digest}.json"
+    if not path.is_file():
+        return None
+    monitor = Monitor(Baseline.open(path))
+    mind = made.make_mind()
+
+    def watch(row: np.ndarray, step: Step, mid: float) -> tuple[State, str]:
+        seen = mind.scaler.apply(observe_row(row)[None])[0]
+        verdict = monitor.step(row, seen, step, mid)
+        return OF_MONITOR[verdict.level], verdict.why
+
+    return watch
+
+
+def rows_of(recorded: Recorded) -> list[Bar]:
+    """Recorded bars as a feed would hand them over."""
+    return feed_of(recorded.bars) if len(recorded) else []
+
+
+def session_table(experiment: Experiment, recorded: Recorded, capital_usdt: float) -> pl.DataFrame:
+    """The 41 columns: market columns as the live mind made them, system columns from the account."""
+    equity, position = recorded.column("equity_usdt"), recorded.column("position").astype(np.int8)
+    peak = np.maximum.accumulate(np.maximum(equity, capital_usdt))
+    held = np.r_[np.int8(0), position[:-1]]
+    bars = recorded.bars
+    around = base_table(bars, replace(experiment.features, clock_ms=experiment.clock_ms))
+    market = {name: recorded.kernel[:, k] for k, name in enumerate(OUT_NAMES) if name in BASE_COLUMNS}
+    system = {
+        "position": position,
+        "pnl": np.diff(equity, prepend=capital_usdt),
+        "cumulative_pnl": equity - capital_usdt,
+        "drawdown": peak - equity,
+        "entry_price": recorded.column("entry_price"),
+        "exit_signal": ((held != 0) & (position != held)).astype(np.int8),
+        "execution_latency": recorded.column("latency_ms"),
+    }
+    ahead = {name: around[name] for name in TARGETS}
+    frame = pl.DataFrame({"timestamp": bars["timestamp"], **market, **ahead, **system})
+    return cast_to_schema(frame, BASE_COLUMNS)
+
+
+def _told(order: LiveOrder, made: Made, certificate: Certificate, ended: Ended) -> dict[str, Any]:
+    """The session in figures; its table in the lake, its replay compared."""
+    recorded = read(made.folder)
+    figures: dict[str, Any] = {
+        "session": made.session,
+        "mode": order.mode,
+        "state": ended.state,
+        "why": ended.why,
+        "is_flat": bool(ended.flat and ended.flat.is_flat),
+        "stop_s": round(ended.stop_s, 4) if math.isfinite(ended.stop_s) else None,
+        "bars": len(recorded),
+        "certificate": certificate.serial,
+        "folder": str(made.folder),
+    }
+    if not len(recorded):
+        return {**figures, "card": f"{order.mode} session {made.session}: no bar; {ended.why}"}
+    opening = _opening(made.folder)
+    capital = opening or float(recorded.column("equity_usdt")[0])
+    table = session_table(made.experiment, recorded, capital)
+    ref = made.place.put("session", table, symbol=made.session)
+    fills = read_lines(made.place.home, made.session, "fills", 1_000_000)
+    told = [
+        event["told"]
+        for event in read_lines(made.place.home, made.session, "events", 1_000_000)
+        if "told" in event
+    ]
+    first = made.past if recorded.column("life")[0] == 0 and recorded.column("life").max() == 0 else None
+    compared: Compared | None = None
+    if first is not None:
+        compared = replayed(made.make_mind, first, recorded, fills, made.rules, made.account, told=told)
+    net = float(recorded.column("equity_usdt")[-1]) - capital
+    figures |= {
+        "fills": len(fills),
+        "net_usdt": round(net, 6),
+        "net_bps": round(net / capital * 1e4, 3),
+        "capital_usdt": round(capital, 6),
+        "table": ref.to_dict(),
+        "replay": asdict(compared) if compared else None,
+    }
+    return {**figures, "card": card(figures)}
+
+
+def _opening(folder: Path) -> float:
+    db = sqlite3.connect(f"file:{folder / 'journal.sqlite'}?mode=ro", uri=True)
+    row = db.execute("SELECT payload FROM events WHERE kind = 'opening'").fetchone()
+    db.close()
+    return float(json.loads(row[0])["quote"]) if row else 0.0
+
+
+def card(figures: dict[str, Any]) -> str:
+    """The session in a few lines."""
+    lines = [
+        f"{figures['mode']} session {figures['session']}: {figures['bars']:,} bars, {figures['fills']} fills, "
+        f"{figures['net_usdt']:+.4f} USDT ({figures['net_bps']:+.1f} bps) on {figures['capital_usdt']:g}",
+        f"ended {figures['state']}: {figures['why']}; {'flat' if figures['is_flat'] else 'NOT FLAT, look at the account'}",
+    ]
+    replay = figures["replay"]
+    if replay is not None:
+        lines.append(
+            f"replay: {replay['n_same']:,} of {replay['n_decisions']:,} decisions the same; fills {replay['n_matched']} of "
+            f"{replay['n_fills']} as simulated, price error {replay['price_error_bps']:.3f} bps (mean), "
+            f"{replay['price_error_max_bps']:.3f} bps (worst), time error {replay['time_error_ms']:.0f} ms (mean)"
+        )
+    return "\n".join(lines)
