@@ -25,8 +25,11 @@ from decot.cli.common import (
     listed,
     show,
 )
+from decot.cli.feeds import VenuePort, aim, settings
+from decot.cli.quarantine import app as quarantine_app
 
 app = typer.Typer()
+app.add_typer(quarantine_app, name="quarantine")
 
 
 @app.command(epilog="Examples:  decot tables  ·  decot tables base --history  ·  decot tables --json")
@@ -91,18 +94,82 @@ def _branches(entry: dict[str, Any], stem: str) -> list[str]:
     return lines
 
 
-@app.command(epilog="Example:  decot doctor --capital 19 --price 90000")
+@app.command(
+    epilog="Examples:  decot doctor --capital 19  ·  decot doctor --venue binance-spot --json  ·  "
+    "decot doctor --exchange bybit --quote USDT --capital 19"
+)
 def doctor(
     capital: Annotated[float, typer.Option(help="USDT on the account")] = 19.0,
-    price: Annotated[float, typer.Option(help="price of one BTC to reckon with, USDT")] = 90_000.0,
+    venue: Annotated[str, typer.Option(help="only this venue of the packaged rules; all by default")] = "",
+    exchange: Annotated[
+        str, typer.Option(help="ask this exchange itself, through ccxt: all its symbols at today's prices")
+    ] = "",
+    quote: Annotated[list[str], typer.Option(help="with --exchange: quote currencies looked at")] = ["USDT"],  # noqa: B006
+    price: Annotated[float, typer.Option(help="price of one BTC for the packaged rules, USDT")] = 90_000.0,
     stop_bps: Annotated[float, typer.Option(help="stop distance to keep in reserve, basis points")] = 100.0,
+    venue_port: VenuePort = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Which venues such an account can trade BTC on at all, and why not the others."""
+    """Which markets such an account can trade at all, and why not the others: minimum with stop and fees, lots, slots.
+
+    Without --exchange the packaged rules of BTC on each venue are judged; with it every symbol the exchange lists.
+    """
     from decot.experiment.doctor import diagnosis, feasible_venues
 
-    rows = feasible_venues(price=price, capital_usdt=capital, stop_bps=stop_bps)
-    show(json.dumps(rows) if as_json else "\n".join(diagnosis(row) for row in rows))
+    def work(listener: Any) -> list[dict[str, Any]]:
+        if exchange or venue_port:
+            return listed_markets(exchange or "binance", tuple(quote), capital, stop_bps, venue_port)
+        from decot.errors import ConfigError
+
+        rows = feasible_venues(price=price, capital_usdt=capital, stop_bps=stop_bps)
+        known = sorted({row["venue"] for row in rows})
+        if venue and venue not in known:
+            there = f"there are rules of {', '.join(known)}; or ask an exchange itself with --exchange"
+            raise ConfigError([f"venue {venue!r}: {there}"])
+        return [row for row in rows if venue in ("", row["venue"])]
+
+    rows = guarded(work, quiet=True)
+    n_feasible = sum(row["is_feasible"] for row in rows)
+    told = [diagnosis(row) for row in rows] + [
+        f"{n_feasible} of {len(rows)} can be traded with {capital:g} USDT"
+    ]
+    show(json.dumps(rows) if as_json else "\n".join(told))
+
+
+def listed_markets(
+    exchange: str, quotes: tuple[str, ...], capital: float, stop_bps: float, venue_port: int
+) -> list[dict[str, Any]]:
+    """One row per market the exchange lists, those that can be traded first, the smallest entry first."""
+    import warnings
+
+    from decot.data.listings import listings
+    from decot.errors import ConfigError
+    from decot.market.doctor import feasibility
+    from decot.market.venue_info import from_market
+
+    rows: list[dict[str, Any]] = []
+    for one in listings(exchange, quotes=quotes, client=settings(venue_port, ""), prepare=aim(venue_port)):
+        unknown = {
+            "venue": exchange,
+            "symbol": one.symbol,
+            "kind": one.market.get("type", ""),
+            "is_feasible": False,
+        }
+        if one.price is None:
+            rows.append({**unknown, "why_not": "the venue tells no price"})
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # library fees: the row's source says so
+                rules = from_market(one.market, venue=exchange, version="now")
+        except ConfigError as refused:
+            rows.append({**unknown, "why_not": "; ".join(refused.faults)})
+            continue
+        found = feasibility(rules, one.price, capital, stop_bps).as_row()
+        rows.append({**found, "rules": rules.source})
+    return sorted(
+        rows, key=lambda row: (not row["is_feasible"], row.get("smallest_entry_usdt", 0.0), row["symbol"])
+    )
 
 
 @app.command(epilog="Example:  decot export base --to base.csv")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from decot import clock
 from decot.cli.common import (
     HOME,
     AsJson,
@@ -207,15 +208,28 @@ def download(
     plain = (
         f"{report.symbol} {report.kind}: {report.rows:,} rows ({report.resumed_rows:,} were here), {report.holes} missing, "
         f"{report.requests} requests, {report.requests_refused} refused, {report.seconds:.1f} s\n{report.file}"
+        f"{reached(report, begin)}"
     )
     show(json.dumps(asdict(report)) if as_json else plain)
+
+
+LATE_MS = 3_600_000
+
+
+def reached(report: Any, begin_ms: int) -> str:
+    """From when to when the rows are; said twice when the venue's past begins later than was asked for."""
+    if report.first_us is None:
+        return "\nthe venue gave nothing in that span"
+    first, last = (clock.iso(us // 1000) for us in (report.first_us, report.last_us))
+    late = report.first_us // 1000 - begin_ms > LATE_MS
+    return f"\nfrom {first} to {last}" + (
+        f"; asked for {clock.iso(begin_ms)}, the venue may keep no older ones" if late else ""
+    )
 
 
 def span(kind: str, since: str, until: str) -> tuple[int, int | None]:
     """Both ends in ms; snapshots of the book begin now and have no end."""
     if kind == "book":
-        from decot import clock
-
         return clock.now_us() // 1000, None
     if not since or not until:
         fail(f"{kind} need both ends: give --since and --until, e.g. --since 2026-01-05", code=2)

@@ -110,7 +110,7 @@ def _standx(folder: Path, tape: RawTape) -> Depth | None:
     columns = ("ts_us", "recv_us", "bid_px_x10", "bid_qty_x1e4", "ask_px_x10", "ask_qty_x1e4")
     frames = []
     for file in files:
-        frames.append(pl.read_parquet(file, columns=columns))
+        frames.append(pl.read_parquet(file, columns=list(columns)))
         for clock in ("ts_us", "recv_us"):
             reading.demand_time(frames[-1], clock, file.name)
     frame = pl.concat(frames)

@@ -121,12 +121,19 @@ class NumberedTrades(Pages):
 
 
 class TimedTrades(Pages):
-    """Trades of a venue that pages by time: pages overlap, and repetitions are dropped by id."""
+    """Trades of a venue that pages by time: pages overlap, and repetitions are dropped by id.
+
+    Every page begins in the millisecond of the last trade before it, so none can fall between two pages. Whether the
+    venue has kept everything since `since_ms` its answers do not say: compare the first row with what was asked for.
+    """
+
+    blind = 0
+    """milliseconds that held more trades than one page: some of them could not be asked for"""
 
     def resume(self, held: pl.DataFrame) -> int:
-        last = int(held["ts_us"].max()) if held.height else 0  # type: ignore[arg-type]
-        self._seen = set(held.filter(pl.col("ts_us") >= last)["trade_id"].to_list())
-        self.reached_ms = max(self.since_ms, last // 1000)
+        last = int(held["ts_us"].max()) // 1000 if held.height else 0  # type: ignore[arg-type]
+        self._seen = set(held.filter(pl.col("ts_us") // 1000 >= last)["trade_id"].to_list())
+        self.reached_ms = max(self.since_ms, last)
         return held.height
 
     async def __aiter__(self) -> AsyncIterator[list[Row]]:
@@ -138,21 +145,30 @@ class TimedTrades(Pages):
             fresh = [
                 t for t in trades if t.id not in self._seen and since * 1000 <= t.ts_us < self.until_ms * 1000
             ]
-            if trades and trades[-1].ts_us >= self.until_ms * 1000 and not fresh:
-                return
+            is_past_end = bool(trades) and trades[-1].ts_us >= self.until_ms * 1000
             if fresh:
-                last = fresh[-1].ts_us
-                kept = self._seen if last // 1000 == since else set()
-                self._seen = kept | {t.id for t in fresh if t.ts_us // 1000 == last // 1000}
-                since = self.reached_ms = last // 1000
+                last = fresh[-1].ts_us // 1000
+                kept = self._seen if last == since else set()
+                self._seen = kept | {t.id for t in fresh if t.ts_us // 1000 == last}
+                since = self.reached_ms = last
                 self.note = clock.iso(since)
                 yield [(t.ts_us, t.ts_us, t.id, t.price, t.quantity, t.side) for t in fresh]
-            elif trades and len(trades) >= self.page:
-                since += 1  # a whole page within one millisecond
-            elif clock.now_us() // 1000 - since < HOUR_MS or not trades:
+            if is_past_end:
+                return
+            if fresh:
+                continue
+            if trades and trades[0].ts_us // 1000 < since:
+                return  # a venue that gives its latest, whatever it is asked
+            if trades and len(trades) >= self.page:
+                self.blind += 1
+                since += 1
+            elif clock.now_us() // 1000 - since < HOUR_MS:
                 return
             else:
-                since += 1
+                since += 1 if trades else HOUR_MS  # some venues look no further than an hour
+
+    def holes(self, table: pl.DataFrame) -> int:
+        return self.blind
 
 
 class Candles(Pages):

@@ -1,9 +1,11 @@
-"""The moving parts of a recording: followers, watchdog, back-fill, heartbeat, flush. The settings are in record.py."""
+"""The moving parts of a recording: followers, watchdog, back-fill, heartbeat. The settings are in record.py.
+
+What comes in is record_intake.py's, what is put away record_keeper.py's.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -12,13 +14,13 @@ from statistics import median
 from typing import Any
 
 from decot import clock
-from decot.data.record import Progress, RecordConfig, RecordReport, SymbolReport
+from decot.data.record import Progress, RecordConfig, RecordReport
 from decot.data.record_backfill import Backfill
 from decot.data.record_client import BINANCE_FAMILY, Gate, hang_up, leave, listen, open_client
-from decot.data.record_commit import DAY_US, Kept, commit, prune
-from decot.data.record_decode import Change, Event, Quote, Refused, Trade, decode
-from decot.data.record_station import STREAMS, Station, unified_quote, unified_trade
-from decot.data.record_store import Lines
+from decot.data.record_intake import Intake
+from decot.data.record_keeper import Keeper
+from decot.data.record_report import reported
+from decot.data.record_station import STREAMS, Station
 from decot.errors import ConfigError, FeedStalled, VenueUnavailable
 
 
@@ -35,16 +37,20 @@ class Session:
         is_family = config.exchange in BINANCE_FAMILY
         self.reads_frames = is_family if config.read_frames is None else config.read_frames
         self.is_numbered = is_family
-        self.frames, self.refused_lines = Lines(config.folder / "frames"), Lines(config.folder / "refused")
         self.stations: dict[str, Station] = {}
+        self.intake = Intake(
+            config.folder,
+            self.client,
+            self.stations,
+            keep_frames=config.keep_frames,
+            after=lambda: self.keeper.bound_memory(),
+        )
+        self.keeper = Keeper(config, self.stations, self.intake, lambda: self.skew_ms)
         self.backfills: dict[str, Backfill] = {}
-        self.refused: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.stall_noticed_after = 0.0
         self.skews: list[float] = []
         self._synced: dict[str, tuple[int, float]] = {}
-        self._sums: dict[str, tuple[int, tuple[float, float, float, float]]] = {}
-        self._full, self._writing = asyncio.Event(), asyncio.Lock()
         self._farewells: set[asyncio.Task[None]] = set()
 
     def tell(self, note: str = "") -> None:
@@ -74,11 +80,11 @@ class Session:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, *self._farewells, return_exceptions=True)
-            async with self._writing:
-                self._flush()
+            async with self.keeper.writing:
+                self.keeper.flush()
             await self.client.close()
-        kept = {symbol: self._commit(station) for symbol, station in self.stations.items()}
-        return self._report(kept, clock.stopwatch() - began)
+        kept = {symbol: self.keeper.commit(station) for symbol, station in self.stations.items()}
+        return reported(self, kept, clock.stopwatch() - began)
 
     async def _open(self) -> None:
         import ccxt
@@ -97,7 +103,7 @@ class Session:
                 str(market["id"]),
                 self.config.folder,
                 is_numbered=self.is_numbered,
-                depth=partial(self._depth_sums, symbol),
+                depth=partial(self.intake.depth_sums, symbol),
             )
             self.stations[symbol] = station
             self.backfills[symbol] = Backfill(station, self.client, self.gate, self.config.grace_s, self.tell)
@@ -107,7 +113,7 @@ class Session:
             await self.backfills[symbol].anchor()
         await self._compare_clocks(5)
         if self.reads_frames:
-            listen(self.client, self._on_frame, lambda reason: self._refuse("", reason))
+            listen(self.client, self.intake.on_frame, lambda reason: self.intake.refuse("", reason))
 
     def _streams(self) -> tuple[str, ...]:
         return STREAMS if self.config.has_depth else STREAMS[:2]
@@ -120,8 +126,8 @@ class Session:
             *fill,
             self._watch_silence(),
             self._beat(),
-            self._keep_flushing(),
-            self._keep_committing(),
+            self.keeper.keep_flushing(),
+            self.keeper.keep_committing(),
         ]
 
     async def _finish(self, tasks: list[asyncio.Task[None]]) -> None:
@@ -135,56 +141,6 @@ class Session:
         for backfill in self.backfills.values():
             backfill.write_off()
 
-    # ---- frames --------------------------------------------------------------------------------------
-
-    def _on_frame(self, url: str, line: str | bytes) -> bool:
-        """Read a frame before ccxt does; True lets ccxt see it too."""
-        recv_us = clock.now_us()
-        event = decode(line)
-        self.counts["frames"] += 1
-        refusal = event if isinstance(event, Refused) else self._take(event, recv_us, url)
-        if refusal is not None:
-            self._refuse(line, refusal.reason, recv_us)
-            return False
-        if self.config.keep_frames:
-            self.frames.waiting.append(f"{recv_us * 1000} {_one_line(line)}")
-        self._bound_memory()
-        return not isinstance(event, Trade | Quote)
-
-    def _take(self, event: Event, recv_us: int, url: str) -> Refused | None:
-        if not isinstance(event, Trade | Quote | Change):
-            return None
-        station = next((s for s in self.stations.values() if s.wire == event.symbol), None)
-        if station is None:
-            return Refused(f"symbol {event.symbol!r:.40} was not asked for")
-        if isinstance(event, Trade):
-            refusal, stream = station.on_trade(event, recv_us), "trades"
-        elif isinstance(event, Quote):
-            refusal, stream = station.on_quote(event, recv_us), "quotes"
-        else:
-            refusal, stream = station.on_change(event, recv_us), "depth"
-        if refusal is None:
-            station.address[stream] = url
-        return refusal
-
-    def _refuse(self, line: str | bytes, reason: str, recv_us: int = 0) -> None:
-        self.refused[_kind_of(reason)] += 1
-        shown = _one_line(line)[:2000]
-        self.refused_lines.waiting.append(f"{(recv_us or clock.now_us()) * 1000} {reason} | {shown}")
-
-    def _depth_sums(self, symbol: str) -> tuple[float, float, float, float] | None:
-        """Quantities of the best 5 and 20 levels as ccxt keeps them; None while its book is not in step."""
-        book = self.client.orderbooks.get(symbol)
-        nonce = book.get("nonce") if book else None
-        if nonce is None or not book["bids"]:
-            return None
-        known = self._sums.get(symbol)
-        if known is None or known[0] != nonce:
-            bids, asks = ([level[1] for level in book[side][:20]] for side in ("bids", "asks"))
-            known = (nonce, (sum(bids[:5]), sum(asks[:5]), sum(bids), sum(asks)))
-            self._sums[symbol] = known
-        return known[1]
-
     # ---- following -----------------------------------------------------------------------------------
 
     async def _follow(self, station: Station, stream: str) -> None:
@@ -197,7 +153,7 @@ class Session:
             try:
                 answer = await self._watch(station, stream)
                 if not self.reads_frames:
-                    self._digest(station, stream, answer)
+                    self.intake.digest(station, stream, answer)
                 await asyncio.sleep(0)
             except ccxt.ChecksumError:
                 self.counts["resyncs"] += 1
@@ -230,34 +186,6 @@ class Session:
         if stream == "quotes" and self.client.has.get("watchBidsAsks"):
             return await self.client.watch_bids_asks([station.symbol])
         return await self.client.watch_order_book(station.symbol)
-
-    def _digest(self, station: Station, stream: str, answer: Any) -> None:
-        """ccxt's own structures, for venues whose frames we cannot read."""
-        recv_us = clock.now_us()
-        self.counts["frames"] += 1
-        if stream == "trades":
-            for raw in answer:
-                trade = unified_trade(raw, station.wire)
-                refusal = trade if isinstance(trade, Refused) else station.on_trade(trade, recv_us)
-                if refusal is not None:
-                    self._refuse(str(raw.get("info")), refusal.reason, recv_us)
-        elif stream == "quotes" and self.client.has.get("watchBidsAsks"):
-            quote = answer[station.symbol]
-            sides = (quote["bid"], quote["bidVolume"], quote["ask"], quote["askVolume"])
-            self._digest_quote(station, sides, quote.get("timestamp"), recv_us)
-        else:
-            station.heard[stream] = clock.stopwatch()
-            station.heard_us[stream] = recv_us
-            if stream == "quotes" and answer["bids"] and answer["asks"]:
-                sides = (*answer["bids"][0][:2], *answer["asks"][0][:2])
-                self._digest_quote(station, sides, answer.get("timestamp"), recv_us)
-        self._bound_memory()
-
-    def _digest_quote(self, station: Station, sides: tuple[Any, ...], ts_ms: Any, recv_us: int) -> None:
-        quote = unified_quote(sides, station.wire, ts_ms, station.counts["quotes"])
-        refusal = quote if isinstance(quote, Refused) else station.on_quote(quote, recv_us)
-        if refusal is not None:
-            self._refuse(str(sides), refusal.reason, recv_us)
 
     # ---- keeping watch -------------------------------------------------------------------------------
 
@@ -333,103 +261,3 @@ class Session:
             back = clock.now_us()
             if back - sent < 2_000_000:  # one that waited at the gate says nothing
                 self.skews = [*self.skews, theirs - (sent + back) / 2000][-31:]
-
-    # ---- putting away --------------------------------------------------------------------------------
-
-    def _bound_memory(self) -> None:
-        """Wake the writer when enough waits; when it cannot keep up, write here and let the venue wait."""
-        waiting = sum(station.waiting_rows() for station in self.stations.values())
-        most = max(waiting, len(self.frames.waiting), len(self.refused_lines.waiting))
-        if most >= self.config.flush_rows:
-            self._full.set()
-        if most >= 4 * self.config.flush_rows:
-            self._flush()
-
-    def _writers(self) -> list[Callable[[], None]]:
-        stations = [write for station in self.stations.values() for write in station.take()]
-        return [*stations, self.frames.take(), self.refused_lines.take()]
-
-    def _flush(self) -> None:
-        for write in self._writers():
-            write()
-
-    async def _flush_aside(self) -> None:
-        """Write without holding up the sockets: a slow disk must not look like a silent venue."""
-        async with self._writing:
-            for write in self._writers():
-                await asyncio.to_thread(write)
-
-    async def _keep_flushing(self) -> None:
-        while True:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._full.wait(), self.config.flush_s)
-            self._full.clear()
-            await asyncio.shield(self._flush_aside())
-
-    async def _keep_committing(self) -> None:
-        while True:
-            await asyncio.sleep(self.config.commit_s)
-            await asyncio.shield(self._commit_aside())
-
-    async def _commit_aside(self) -> None:
-        await self._flush_aside()
-        async with self._writing:
-            for station in self.stations.values():
-                await asyncio.to_thread(self._commit, station)
-                if self.config.lake is not None:
-                    prune(station, clock.now_us() // DAY_US * DAY_US)
-
-    def _commit(self, station: Station) -> Kept:
-        meta = {
-            "exchange": self.config.exchange,
-            "skew_ms": self.skew_ms,
-            "depth_known": self.config.has_depth,
-        }
-        return commit(station, self.config.lake, self.config.folder, self.config.exchange, meta)
-
-    def _report(self, kept: dict[str, Kept], seconds: float) -> RecordReport:
-        symbols = []
-        for symbol, station in self.stations.items():
-            tables, causes = kept[symbol], Counter(kept[symbol].gaps["cause"].to_list())
-            missing = int(tables.coverage["n_missing"].sum()) if tables.coverage.height else 0
-            known = tables.trades.height + missing
-            symbols.append(
-                SymbolReport(
-                    symbol=symbol,
-                    trades=tables.trades.height,
-                    filled=station.counts["filled"],
-                    quotes=tables.book.height,
-                    missing=missing,
-                    coverage_pct=100 * tables.trades.height / known if known else 100.0,
-                    uptime_pct=min(tables.coverage["uptime_pct"].to_list(), default=100.0),
-                    duplicates=station.ids.duplicates + station.counts["old_quotes"],
-                    late=station.ids.late,
-                    gaps=dict(sorted(causes.items())),
-                    tape=str(tables.tape),
-                )
-            )
-        return RecordReport(
-            symbols=tuple(symbols),
-            frames=self.counts["frames"],
-            refused=dict(self.refused.most_common()),
-            reconnects=self.counts["reconnects"],
-            stalls=self.counts["stalls"],
-            stall_noticed_after=self.stall_noticed_after,
-            resyncs=self.counts["resyncs"],
-            requests=self.gate.requests,
-            requests_refused=self.gate.refused,
-            skew_ms=self.skew_ms,
-            seconds=seconds,
-            refs=tuple(ref for tables in kept.values() for ref in tables.refs),
-        )
-
-
-def _one_line(line: str | bytes) -> str:
-    text = line if isinstance(line, str) else line.decode("utf-8", "backslashreplace")
-    return text.replace("\r", " ").replace("\n", " ")
-
-
-def _kind_of(reason: str) -> str:
-    """The reason without its values, so that counts stay few."""
-    plain = re.sub(r" = .* is ", " is ", reason)
-    return re.sub(r"'[^']*'?|[\d.,]+", "…", plain)[:60].strip()

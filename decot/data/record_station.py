@@ -230,9 +230,14 @@ class Station:
 
 
 def unified_trade(raw: dict[str, Any], wire: str) -> Trade | Refused:
-    """A ccxt trade structure as ours; an id that is no number becomes a stable 62-bit one."""
+    """A ccxt trade structure as ours; an id that is no number becomes a stable 62-bit one.
+
+    Where a venue gives no id its place is taken by time, price, quantity and side: two trades equal in all four count
+    as one.
+    """
     try:
-        text = str(raw["id"])
+        content = (raw["timestamp"], raw["price"], raw["amount"], raw.get("side"))
+        text = str(raw["id"]) if raw.get("id") is not None else repr(content)
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else _named(text)
         trade = Trade(
             symbol=wire,

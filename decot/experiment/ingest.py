@@ -11,6 +11,7 @@ import polars as pl
 
 from decot.data.bars import build_bars
 from decot.data.checks import plausible
+from decot.data.quarantine import LEAVE_OUT, decided, set_aside, ways_out
 from decot.data.tape import RawTape
 from decot.data.tapes import open_tape
 from decot.data.worlds import make_world
@@ -49,13 +50,14 @@ def refine(
     """Bars and the 41 columns, each day judged against the days before it.
 
     Raises:
-        TableRefused: a day is not plausible; its bars and the reasons are in quarantine, nothing has landed.
+        TableRefused: a day is not plausible and nobody has decided about it; its bars and the reasons are in
+            quarantine, nothing has landed.
     """
     bars = _bars(experiment, symbol, raw)
     say("ingest", 2, 4, f"{bars.height:,} bars of {experiment.clock_ms} ms")
-    reports = _judged_days(place, symbol, bars)
+    bars, reports = _judged_days(place, symbol, bars)
     base = base_table(bars, replace(experiment.features, clock_ms=experiment.clock_ms))
-    say("ingest", 3, 4, f"{base.width} columns, {len(reports)} day(s) believable")
+    say("ingest", 3, 4, f"{base.width} columns, {len(reports)} day(s) taken")
     return {"bars": bars, "base": base}, reports
 
 
@@ -95,42 +97,56 @@ def _without_fragments(bars: pl.DataFrame) -> pl.DataFrame:
     return kept
 
 
-def _judged_days(place: Place, symbol: str, bars: pl.DataFrame) -> list[dict[str, Any]]:
+def _judged_days(place: Place, symbol: str, bars: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """The bars of believable days (and of those a person has accepted), and what was found about each.
+
+    Raises:
+        TableRefused: with every day that is not believable and undecided, its reasons, and the ways out.
+    """
     numbered = bars.with_columns(_day=(pl.col("timestamp") - 1) // _DAY_MS)
     history: list[dict[str, float]] = []
-    reports = []
-    for key, day in numbered.partition_by("_day", as_dict=True, maintain_order=True).items():
-        label = pl.Series([int(key[0])]).cast(pl.Date)[0].isoformat()
-        report = plausible(
-            day.drop("_day"), history=history, docs_dir=place.folder("data-docs"), name=f"{symbol} {label}"
-        )
-        if not report.success:
-            _quarantine(place, symbol, label, day.drop("_day"), report.failed)
+    kept, reports, bad = [], [], []
+    for key, numbered_day in numbered.partition_by("_day", as_dict=True, maintain_order=True).items():
+        label, day = pl.Series([int(key[0])]).cast(pl.Date)[0].isoformat(), numbered_day.drop("_day")
+        report = plausible(day, history=history, docs_dir=place.folder("data-docs"), name=f"{symbol} {label}")
+        decision = None if report.success else decided(place.quarantine, symbol, label, day)
+        if not report.success and decision is None:
+            waiting = set_aside(
+                place.quarantine,
+                "bars",
+                day,
+                symbol=symbol,
+                day=label,
+                failed=report.failed,
+                figures=report.figures,
+                docs_html=report.docs_html,
+            )
+            bad.append(waiting)
+            continue
+        if decision is not None:
+            say("ingest", 2, 4, f"{label}: {decision.what}, because {decision.because}")
+            if decision.what == LEAVE_OUT:
+                continue
+        kept.append(day)
         history.append(report.figures)
-        reports.append(
-            {
-                "day": label,
-                "success": True,
-                **{k: round(v, 4) for k, v in report.figures.items()},
-                "docs": str(report.docs_html),
-            }
+        found = {"day": label, "success": report.success}
+        found |= {k: round(v, 4) for k, v in report.figures.items()} | {"docs": str(report.docs_html)}
+        reports.append(found if decision is None else {**found, "accepted": decision.because})
+    if bad:
+        faults = [f"{one.day}: {reason}" for one in bad for reason in one.failed]
+        raise TableRefused(f"{symbol}, {len(bad)} day(s) not believable", [*faults, *ways_out(bad)])
+    if not kept:
+        raise TableRefused(
+            symbol, ["every day was left out; take a decision back with decot quarantine forget"]
         )
-    return reports
-
-
-def _quarantine(place: Place, symbol: str, label: str, day: pl.DataFrame, failed: tuple[str, ...]) -> None:
-    folder = place.folder("quarantine", symbol.replace("/", "-"), label)
-    day.write_parquet(folder / "bars.parquet")
-    reasons = "\n".join(f"- {reason}" for reason in failed)
-    (folder / "why.md").write_text(f"# {symbol}, {label}: not believable\n\n{reasons}\n")
-    raise TableRefused(f"{symbol} {label} (its bars and why.md are in {folder})", list(failed))
+    return pl.concat(kept), reports
 
 
 def plausibility_card(reports: list[dict[str, Any]]) -> str:
     """The days and their figures, in markdown."""
     if not reports:
         return "no day was checked"
-    names = [name for name in reports[0] if name != "docs"]
+    names = [name for name in dict.fromkeys(name for report in reports for name in report) if name != "docs"]
     lines = ["| " + " | ".join(names) + " |", "|" + "-|" * len(names)]
     lines += ["| " + " | ".join(str(report.get(name, "")) for name in names) + " |" for report in reports]
     return "\n".join(["## Every day is believable", "", *lines])

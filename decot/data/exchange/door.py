@@ -16,7 +16,7 @@ from decot import clock
 from decot.data.exchange import signing
 from decot.data.exchange.answers import Clerk
 from decot.data.exchange.faults import Weather
-from decot.data.exchange.matching import Reject
+from decot.data.exchange.orders import Reject
 from decot.errors import ConfigError
 
 Answer = Callable[[Mapping[str, Any]], Any]
@@ -42,7 +42,7 @@ class Door:
             "aggTrades": clerk.agg_trades,
             "klines": clerk.klines,
             "ticker/bookTicker": clerk.book_ticker,
-            "ticker/24hr": clerk.ticker,
+            "ticker/24hr": clerk.ticker_24h,
             "ticker/price": lambda p: {"symbol": p["symbol"], "price": clerk.ticker(p)["lastPrice"]},
         }
         self.signed: dict[tuple[str, str], Answer] = {

@@ -1,4 +1,4 @@
-"""How the venue treats a client's order: filters, funds, fills, fees, reports. Knows no sockets and no simulator.
+"""How the venue treats a client's order: funds, fills, fees, reports. Knows no sockets and no simulator.
 
 All sums are decimal. A taker walks the displayed levels, and what it took is gone until the book's next row. A resting order
 stands behind the quantity displayed at its price; trades at its price consume that queue first, trades or quotes
@@ -8,69 +8,13 @@ through its price fill it. The tape itself never reacts: accounts here are small
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from decot.data.exchange.rules import Rules
+from decot.data.exchange.orders import BPS, OPEN, ZERO, Order, Reject, Top, integer, needs, read_order
+from decot.data.exchange.telling import execution, position, view
 
-ZERO = Decimal(0)
-OPEN = ("NEW", "PARTIALLY_FILLED")
-BPS = Decimal(10_000)
 Report = Callable[[dict[str, Any]], None]
-
-
-class Reject(Exception):
-    """An answer with a code, as the venue words it."""
-
-    def __init__(self, code: int, message: str, status: int = 400) -> None:
-        self.code, self.message, self.status = code, message, status
-        super().__init__(message)
-
-
-@dataclass
-class Top:
-    """One symbol as the venue sees it now."""
-
-    symbol: str
-    base: str
-    quote: str
-    rules: Rules
-    bids: list[list[Decimal]] = field(default_factory=list)
-    """[price, quantity still there], best first"""
-    asks: list[list[Decimal]] = field(default_factory=list)
-    stale: bool = True
-    """the tape has moved on since the ladder was read"""
-
-
-@dataclass
-class Order:
-    """A client's order and how far it came."""
-
-    id: int
-    client_id: str
-    symbol: str
-    side: str
-    kind: str
-    time_in_force: str
-    price: Decimal
-    quantity: Decimal
-    time_ms: int
-    status: str = "NEW"
-    filled: Decimal = ZERO
-    quote_filled: Decimal = ZERO
-    ahead: Decimal = ZERO
-    """quantity standing before us at our price"""
-    locked: Decimal = ZERO
-    updated_ms: int = 0
-
-    @property
-    def left(self) -> Decimal:
-        return self.quantity - self.filled
-
-    @property
-    def is_buy(self) -> bool:
-        return self.side == "BUY"
 
 
 class Desk:
@@ -98,7 +42,7 @@ class Desk:
         Raises:
             Reject: with Binance's code for the first filter it breaks.
         """
-        order, top = self._read(params)
+        order, top = self._admitted(params)
         if test:
             return {}
         self.orders[order.id] = order
@@ -110,7 +54,7 @@ class Desk:
         elif order.left > 0:
             own = top.bids if order.is_buy else top.asks
             order.ahead = next((size for price, size in own if price == order.price), ZERO)
-        return {**self.view(order), "fills": fills}
+        return {**view(order), "fills": fills}
 
     def cancel(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Take an open order back."""
@@ -118,7 +62,7 @@ class Desk:
         if order.status not in OPEN:
             raise Reject(-2011, "Unknown order sent.")
         self._end(order, self.tops[order.symbol], "CANCELED")
-        return {**self.view(order), "origClientOrderId": order.client_id}
+        return {**view(order), "origClientOrderId": order.client_id}
 
     def find(
         self, params: Mapping[str, Any], missing: tuple[int, str] = (-2013, "Order does not exist.")
@@ -126,7 +70,7 @@ class Desk:
         """The order a client means, by id or by its own id (the newest that carries it)."""
         self.top(params)
         if params.get("orderId"):
-            order = self.orders.get(_integer(params["orderId"], "orderId"))
+            order = self.orders.get(integer(params["orderId"], "orderId"))
         elif params.get("origClientOrderId"):
             wanted = params["origClientOrderId"]
             order = next((o for o in reversed(self.orders.values()) if o.client_id == wanted), None)
@@ -183,72 +127,17 @@ class Desk:
 
     # ---- inside --------------------------------------------------------------------------------------
 
-    def _read(self, params: Mapping[str, Any]) -> tuple[Order, Top]:
+    def _admitted(self, params: Mapping[str, Any]) -> tuple[Order, Top]:
         top = self.top(params)
-        rules, side, kind = top.rules, params.get("side"), params.get("type")
-        if side not in ("BUY", "SELL"):
-            raise Reject(-1117, "Invalid side.")
-        if kind not in ("LIMIT", "MARKET", "LIMIT_MAKER"):
-            raise Reject(-1116, "Invalid orderType.")
-        tif = params.get("timeInForce") or "GTC"
-        if tif not in ("GTC", "IOC", "FOK"):
-            raise Reject(-1115, "Invalid timeInForce.")
-        opposite = top.asks if side == "BUY" else top.bids
-        if not opposite:
-            raise Reject(-2010, "This symbol is halted.")
-        price = _decimal(params.get("price"), "price") if kind != "MARKET" else ZERO
-        worth = price or opposite[0][0]
-        if kind == "MARKET" and params.get("quoteOrderQty"):
-            quantity = (_decimal(params["quoteOrderQty"], "quoteOrderQty") / worth).quantize(
-                rules.lot, ROUND_DOWN
-            )
-        else:
-            quantity = _decimal(params.get("quantity"), "quantity")
-        if kind != "MARKET" and (price <= 0 or price % rules.tick):
-            raise Reject(-1013, "Filter failure: PRICE_FILTER")
-        if quantity < rules.min_qty or quantity > rules.max_qty or quantity % rules.lot:
-            raise Reject(-1013, "Filter failure: LOT_SIZE")
-        if worth * quantity < rules.min_notional:
-            raise Reject(-1013, "Filter failure: NOTIONAL")
-        client_id = str(params.get("newClientOrderId") or f"loop-{len(self.orders) + 1}")
-        if len(client_id) > 36:
-            raise Reject(-1100, "Illegal characters found in parameter 'newClientOrderId'.")
-        if any(order.client_id == client_id for order in self.open_orders()):
-            raise Reject(-2010, "Duplicate order sent.")
-        crosses = price >= opposite[0][0] if side == "BUY" else price <= opposite[0][0]
-        if kind == "LIMIT_MAKER" and crosses:
-            raise Reject(-2010, "Order would immediately match and take.")
-        now = self.now_ms()
-        order = Order(
-            id=len(self.orders) + 1,
-            client_id=client_id,
-            symbol=top.symbol,
-            side=str(side),
-            kind=str(kind),
-            time_in_force=tif,
-            price=price,
-            quantity=quantity,
-            time_ms=now,
-            updated_ms=now,
-        )
-        need, asset = self._needs(order, top)
+        taken = {order.client_id for order in self.open_orders()}
+        order = read_order(params, top, number=len(self.orders) + 1, taken=taken, now_ms=self.now_ms())
+        need, asset = needs(order, top)
         if self.free[asset] < need:
             raise Reject(-2010, "Account has insufficient balance for requested action.")
         return order, top
 
-    def _needs(self, order: Order, top: Top) -> tuple[Decimal, str]:
-        if not order.is_buy:
-            return order.quantity, top.base
-        if order.kind != "MARKET":
-            return order.quantity * order.price, top.quote
-        left, cost = order.quantity, ZERO
-        for price, size in top.asks:
-            take = min(left, size)
-            left, cost = left - take, cost + take * price
-        return cost, top.quote
-
     def _lock(self, order: Order, top: Top) -> None:
-        need, asset = self._needs(order, top)
+        need, asset = needs(order, top)
         order.locked = need
         self.free[asset] -= need
         self.locked[asset] = self.locked.get(asset, ZERO) + need
@@ -331,32 +220,6 @@ class Desk:
 
     # ---- how it is told ------------------------------------------------------------------------------
 
-    def view(self, order: Order) -> dict[str, Any]:
-        """An order as REST shows it."""
-        return {
-            "symbol": order.symbol,
-            "orderId": order.id,
-            "orderListId": -1,
-            "clientOrderId": order.client_id,
-            "transactTime": order.updated_ms,
-            "time": order.time_ms,
-            "updateTime": order.updated_ms,
-            "workingTime": order.time_ms,
-            "price": f"{order.price:.8f}",
-            "origQty": f"{order.quantity:.8f}",
-            "executedQty": f"{order.filled:.8f}",
-            "cummulativeQuoteQty": f"{order.quote_filled:.8f}",
-            "origQuoteOrderQty": "0.00000000",
-            "status": order.status,
-            "timeInForce": order.time_in_force,
-            "type": order.kind,
-            "side": order.side,
-            "stopPrice": "0.00000000",
-            "icebergQty": "0.00000000",
-            "isWorking": True,
-            "selfTradePreventionMode": "NONE",
-        }
-
     def balances(self) -> list[dict[str, str]]:
         return [
             {"asset": asset, "free": f"{free:.8f}", "locked": f"{self.locked.get(asset, ZERO):.8f}"}
@@ -366,67 +229,5 @@ class Desk:
     def _say(
         self, order: Order, event: str, fill: dict[str, Any] | None = None, *, maker: bool = False
     ) -> None:
-        now = order.updated_ms
-        self.report(
-            {
-                "e": "executionReport",
-                "E": now,
-                "s": order.symbol,
-                "c": order.client_id,
-                "S": order.side,
-                "o": order.kind,
-                "f": order.time_in_force,
-                "q": f"{order.quantity:.8f}",
-                "p": f"{order.price:.8f}",
-                "P": "0.00000000",
-                "F": "0.00000000",
-                "g": -1,
-                "C": order.client_id if event == "CANCELED" else "",
-                "x": event,
-                "X": order.status,
-                "r": "NONE",
-                "i": order.id,
-                "l": fill["qty"] if fill else "0.00000000",
-                "z": f"{order.filled:.8f}",
-                "L": fill["price"] if fill else "0.00000000",
-                "n": fill["commission"] if fill else "0",
-                "N": fill["commissionAsset"] if fill else None,
-                "T": now,
-                "t": fill["tradeId"] if fill else -1,
-                "w": order.status in OPEN,
-                "m": maker,
-                "M": False,
-                "O": order.time_ms,
-                "Z": f"{order.quote_filled:.8f}",
-                "Y": f"{Decimal(fill['price']) * Decimal(fill['qty']):.8f}" if fill else "0.00000000",
-                "Q": "0.00000000",
-                "W": order.time_ms,
-                "V": "NONE",
-            }
-        )
-        self.report(
-            {"e": "outboundAccountPosition", "E": now, "u": now, "B": [_short(b) for b in self.balances()]}
-        )
-
-
-def _short(balance: dict[str, str]) -> dict[str, str]:
-    return {"a": balance["asset"], "f": balance["free"], "l": balance["locked"]}
-
-
-def _decimal(value: object, name: str) -> Decimal:
-    try:
-        number = Decimal(str(value))
-    except ArithmeticError:
-        raise Reject(
-            -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
-        ) from None
-    if not number.is_finite():
-        raise Reject(-1100, f"Illegal characters found in parameter '{name}'.")
-    return number
-
-
-def _integer(value: object, name: str) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        raise Reject(-1100, f"Illegal characters found in parameter '{name}'.") from None
+        self.report(execution(order, event, fill, maker=maker))
+        self.report(position(self.balances(), order.updated_ms))

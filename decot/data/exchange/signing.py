@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from decot.data.exchange.matching import Reject
+from decot.data.exchange.orders import Reject
 
 
 def check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from collections import Counter, defaultdict
@@ -17,27 +16,7 @@ from decot.data.exchange.answers import INTERVALS, Clerk
 from decot.data.exchange.faults import Weather, garble
 from decot.data.exchange.feed import BOOK, DEPTH, LADDER, SECOND, SECOND_US, TRADE, Feed, text
 from decot.data.exchange.ladder import Level
-
-SEND_S = 5.0
-
-
-@dataclass(eq=False)
-class Socket:
-    """One open market connection."""
-
-    ws: web.WebSocketResponse
-    transport: asyncio.BaseTransport | None
-    combined: bool
-    streams: set[str] = field(default_factory=set)
-    silent_until: float = 0.0
-    held: list[tuple[int, str]] = field(default_factory=list)
-    """frames held back: (how many frames of theirs still go first, frame)"""
-
-    def cut(self) -> None:
-        """As if the cable were pulled: no close frame."""
-        self.streams.clear()
-        if self.transport is not None and hasattr(self.transport, "abort"):
-            self.transport.abort()
+from decot.data.exchange.sockets import Socket, send
 
 
 @dataclass
@@ -274,30 +253,17 @@ class Streams:
             self.lost[stream] += 1
             return
         if "garbage" in hit:
-            await self._send(socket, garble(frame, self._rng))
+            await send(socket, garble(frame, self._rng))
         line = f'{{"stream":"{stream}","data":{frame}}}' if socket.combined else frame
         if "reorder" in hit:
             socket.held.append((1 + int(hit["reorder"] * 3), line))
             return
-        await self._send(socket, line)
+        await send(socket, line)
         if "dup" in hit:
-            await self._send(socket, line)
+            await send(socket, line)
         if socket.held:
             waiting = [(left - 1, late) for left, late in socket.held]
             socket.held = [(left, late) for left, late in waiting if left > 0]
             for left, late in waiting:
                 if left <= 0:
-                    await self._send(socket, late)
-
-    async def _send(self, socket: Socket, line: str | bytes) -> None:
-        if socket.ws.closed:
-            return
-        with suppress(ConnectionError, asyncio.TimeoutError, RuntimeError):
-            send = socket.ws.send_bytes(line) if isinstance(line, bytes) else socket.ws.send_str(line)
-            await asyncio.wait_for(send, SEND_S) if _is_full(socket) else await send
-
-
-def _is_full(socket: Socket) -> bool:
-    transport = socket.transport
-    size = getattr(transport, "get_write_buffer_size", None)
-    return bool(size and size() > 1 << 16)
+                    await send(socket, late)

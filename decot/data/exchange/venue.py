@@ -21,7 +21,8 @@ from decot.data.exchange.answers import Clerk
 from decot.data.exchange.door import Door
 from decot.data.exchange.faults import Faults, Weather
 from decot.data.exchange.feed import Feed, TapeFrames
-from decot.data.exchange.matching import Desk, Top
+from decot.data.exchange.matching import Desk
+from decot.data.exchange.orders import Top
 from decot.data.exchange.replay import Replay
 from decot.data.exchange.rules import Rules, wire_symbol
 from decot.data.exchange.streams import Streams

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from decot.data.lake import Lake
+from decot.data.quarantine import ACCEPT, LEAVE_OUT, decide
 from decot.data.tapes import write_tape
 from decot.data.worlds import WorldConfig, make_world
 from decot.errors import TableRefused
@@ -59,6 +60,23 @@ def test_an_implausible_day_goes_to_quarantine(tmp_path):
     assert Lake(tmp_path / "lake").tables() == []
     why = next((tmp_path / "quarantine").rglob("why.md")).read_text()
     assert "gap" in why
+
+
+def test_a_person_can_let_a_quarantined_day_in_or_go_on_without_it(tmp_path):
+    """The refusal names the way out; left out, the other day lands; accepted, both do, and the report says why."""
+    world = make_world(SMALL)
+    last_day = world.days()[-1]
+    start = world.day(last_day).span_us()[0]
+    tape = replace(world, book=world.book.filter(pl.col("recv_us") < start + 400_000_000))
+    with pytest.raises(TableRefused, match="decot quarantine leave-out"):
+        landed(tmp_path, tape)
+    root = tmp_path / "quarantine"
+    decide(root, tape.symbol, last_day, LEAVE_OUT, "the feed died")
+    alone = landed(tmp_path, tape)["bars"]
+    decide(root, tape.symbol, last_day, ACCEPT, "wanted for a drill")
+    both = landed(tmp_path, tape)["bars"]
+    assert alone.rows < both.rows
+    assert Lake(tmp_path / "lake").days("bars", tape.symbol) == world.days()
 
 
 def broken(tape_folder: Path, fault: str) -> None:

@@ -65,3 +65,22 @@ def test_a_table_that_is_not_there_is_named_with_those_that_are(home):
     result = runner.invoke(app, ["tables", "bras", "--home", str(home)])
     assert result.exit_code == 1
     assert "bars, base, raw_trades" in result.output
+
+
+def test_a_quarantined_day_is_read_decided_and_taken_back(tmp_path):
+    """Listed with its reasons; left out with a reason; taken back; a day nobody knows is refused."""
+    from decot.data.quarantine import set_aside
+
+    words = ("--home", str(tmp_path))
+    assert "no day waits" in said("quarantine", *words)
+    set_aside(
+        tmp_path / "quarantine", "bars", frame(), symbol="BTCUSDT", day="2025-09-24", failed=["gap of 300 s"]
+    )
+    assert "gap of 300 s" in said("quarantine", *words)
+    said("quarantine", "leave-out", "BTCUSDT", "2025-09-24", "--because", "half a day", *words)
+    row = json.loads(said("quarantine", *words, "--json").splitlines()[-1])[0]
+    assert (row["decision"]["what"], row["decision"]["because"]) == ("leave-out", "half a day")
+    assert "taken back" in said("quarantine", "forget", "BTCUSDT", "2025-09-24", *words)
+    result = runner.invoke(app, ["quarantine", "accept", "BTCUSDT", "2025-09-25", "--because", "x", *words])
+    assert result.exit_code == 1
+    assert "there are: BTCUSDT 2025-09-24" in result.output

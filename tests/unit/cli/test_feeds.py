@@ -138,3 +138,20 @@ def test_a_wrong_word_is_answered_with_the_way_out(words, code, said, tmp_path):
 def test_times_without_a_zone_are_utc():
     """2026-01-05 begins at midnight UTC wherever the reader sits."""
     assert moment("--since", "2026-01-05") == moment("--since", "2026-01-05T02:00+02:00") == 1_767_571_200_000
+
+
+def test_the_doctor_asks_the_venue_itself(venue):
+    """Every symbol the exchange lists, at its own price and filters: 19 USDT are enough at the loopback venue, 3 are not."""
+    port = ["--venue-port", str(venue["port"]), "--quote", "USD"]
+    row = last_of(["doctor", *port, "--capital", "19", "--json"])[0]
+    assert (row["symbol"], row["is_feasible"]) == ("BTC-USD", True)
+    assert row["price"] > 0
+    poor = last_of(["doctor", *port, "--capital", "3", "--json"])[0]
+    assert not poor["is_feasible"]
+    assert poor["why_not"]
+
+
+def last_of(words):
+    result = runner.invoke(app, words)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout.splitlines()[-1])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decot.data.exchange.matching import Desk, Reject, Top
+from decot.data.exchange.matching import Desk
+from decot.data.exchange.orders import Reject, Top
 from decot.data.exchange.rules import Rules, split_symbol, wire_symbol
 from decot.errors import ConfigError
 
