@@ -59,7 +59,7 @@ def judge(order: Order, landed: Landed, enriched: Enriched, trained: Trained) ->
     return Judged(**{item.name: judged[item.name] for item in fields(Judged)})
 
 
-@task(name="present", task_run_name="the gate card of {digest}")
+@task(name="present", task_run_name="show the gate card")
 def present(home: str, digest: str) -> stages.Presented:
     """Everything the person who decides must see; refused before anybody is asked if a paper does not hold."""
     presented = stages.present(Place(home), digest)
@@ -67,7 +67,7 @@ def present(home: str, digest: str) -> stages.Presented:
     return presented
 
 
-@task(name="settle", task_run_name="{approved_by} on {digest}")
+@task(name="settle", task_run_name="sign what {approved_by} said")
 def settle(
     home: str, digest: str, session: str, is_approved: bool, approved_by: str, reason: str
 ) -> dict[str, Any]:

@@ -108,7 +108,9 @@ def power_picture(
         parts.append(text(at, bottom + 18, f"{p['edge_bps']:g}"))
     declared = x(power["declared_edge_bps"])
     parts.append(line(declared, top, declared, bottom, 'stroke="#9b1c1c" stroke-dasharray="4 4"'))
-    parts.append(text(declared, top - 4, f"declared: {power['declared_edge_bps']:g} bps"))
+    parts.append(
+        text(float(declared) + 6, bottom - 8, f"declared: {power['declared_edge_bps']:g} bps", "start")
+    )
     parts.append(text((left + right) // 2, height - 8, "planted edge, gross bps a trade"))
     parts.append(text(left, 14, "power of the gate: share of planted markets promoted", "start"))
     paper = ""

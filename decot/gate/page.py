@@ -81,7 +81,8 @@ def _stress(stress: Sequence[Stress]) -> str:
 
 
 def _cell(net_bps: float) -> str:
-    return f'<td class="{"up" if net_bps > 0 else "down"}">{net_bps:+.1f}</td>'
+    side = "up" if net_bps > 0 else ("down" if net_bps < 0 else "")
+    return f'<td class="{side}">{net_bps:+.1f}</td>'
 
 
 def _ladder(ladder: Sequence[Rung]) -> str:
@@ -114,7 +115,7 @@ _STYLE = (
     ".gate li{break-inside:avoid;padding:.1rem 0;border-bottom:1px solid #8883;font-size:.86em}"
     ".gate li b{display:inline-block;min-width:2.4em}.gate li.pass b{opacity:.6;font-weight:400}"
     ".gate li.fail b{color:#d33}.gate li.open b{color:#b70}.gate li i{font-style:normal;font-weight:600}"
-    ".gate small{opacity:.7}.gate .side{display:flex;flex-wrap:wrap;gap:.4rem 2rem;margin:.5rem 0}"
+    ".gate small{opacity:.7}.gate .side{display:flex;flex-wrap:wrap;align-items:flex-start;gap:.4rem 2rem;margin:.5rem 0}"
     ".gate table{border-collapse:collapse;font-size:.9em}.gate caption{text-align:left;opacity:.8;max-width:34rem}"
     ".gate td,.gate th{padding:.1rem .6rem;text-align:right;border-bottom:1px solid #8883;font-weight:400}"
     ".gate td.up{color:#2a9d4a}.gate td.down{color:#d33}.gate .known{opacity:.85}"

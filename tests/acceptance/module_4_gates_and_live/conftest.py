@@ -112,19 +112,17 @@ def home(finished: Home, tmp_path: Path) -> Home:
     return found
 
 
-PROMOTED = {"verdict": "promoted", "rules": [{"name": "capital", "passed": True}], "reasons": []}
-
-
 @pytest.fixture
 def certified(home):
     """The artefact of this home with a certificate, as if the gate had promoted it."""
     registry, now = Registry(home.path / "registry"), clock.now()
+    held = [{**rule, "passed": True} for rule in home.judged["rules"]]
     entry = registry.add(home.artefact, now=now)
     key, expires = signing_key(key_path(home.path), now)
     issue(
         registry.certificate_of(entry.digest),
         artefact=entry.folder,
-        verdict=PROMOTED,
+        verdict={"verdict": "promoted", "rules": held, "reasons": ["every rule holds."]},
         data=[home.brief["features"]],
         code=code_version(),
         config={},

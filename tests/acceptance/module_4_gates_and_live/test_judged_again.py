@@ -61,6 +61,10 @@ def test_a_wrong_name_is_told_the_right_one(finished, run_decot):
     assert said.code == 1
     assert f"did you mean {RUN}" in said.err
     assert "Traceback" not in said.err
-    empty = run_decot("gate", "x", "--home", str(finished.path / "nowhere"))
-    assert "holds no finished run" in empty.err
-    assert run_decot("gate", "x", "--out", "card.pdf").code == 2
+    from typer.testing import CliRunner
+
+    from decot.cli.main import app
+
+    empty = CliRunner().invoke(app, ["gate", "x", "--home", str(finished.path / "nowhere")])
+    assert "holds no finished run" in empty.output
+    assert CliRunner().invoke(app, ["gate", "x", "--out", "card.pdf"]).exit_code == 2

@@ -51,6 +51,23 @@ def test_luck_is_not_promoted():
     assert set(found["by_kind"]) == set(KINDS)
 
 
+def test_the_small_trial_can_fail(monkeypatch):
+    """With the statistical rules asleep the same 18 searches get luck promoted, and the test above would say so."""
+    from decot.gate import rules
+
+    asleep = ("lower_bound", "deflated", "overfit", "track", "enough", "beats", "edge_over", "not_one")
+    whole = rules.luck_rules
+    monkeypatch.setattr(
+        rules,
+        "luck_rules",
+        lambda evidence, cfg: [
+            replace(rule, passed=True) if rule.name.startswith(asleep) else rule
+            for rule in whole(evidence, cfg)
+        ],
+    )
+    assert false_promotions(SMALL, here)["promoted"] >= 3
+
+
 def test_a_naive_gate_would_promote_luck():
     """On the same markets "profitable on validation and on another day" promotes many; that is what the rest is for."""
     naive = 0
@@ -99,7 +116,12 @@ def test_the_store_is_of_these_bounds(tmp_path, capsys):
     assert stored(path=path) == whole
     assert stored(replace(GateConfig(), dsr_min=0.99), path) is None
     assert main(["--show", "--json", "--out", str(path)]) == 0
-    assert json.loads(capsys.readouterr().out)["power"]["at_declared_edge"] == 0.9
+    told_json = json.loads(capsys.readouterr().out)
+    assert told_json["power"] == {"declared_edge_bps": 2.0, "at_declared_edge": 0.9, "curve": [point]}
+    assert told_json["false_promotion"] == {"markets": 240, "rate": 0.0, "upper95": 0.0124}
+    picture = tmp_path / "power.svg"
+    assert main(["--show", "--out", str(path), "--picture", str(picture)]) == 0
+    assert picture.read_text().startswith("<svg")
     assert "0 of 240" in told(whole)
     assert main(["--show", "--out", str(tmp_path / "none.json")]) == 1
     whole["false_promotion"]["upper95"] = 0.06
