@@ -123,8 +123,13 @@ class TrackConfig:
 
     enabled: bool = True
     project: str = "decot"
-    time_box_s: float = 60.0
-    """after this the run goes on without it"""
+    mode: Literal["offline", "online"] = "offline"
+    base_url: str = ""
+    """another W&B server than the public one"""
+    wait_s: float = 5.0
+    """a run waits this long at most; the mirror goes on behind it"""
+    time_box_s: float = 600.0
+    """after this the mirror ends itself, done or not; `decot track sync` rebuilds it"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

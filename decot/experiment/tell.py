@@ -13,6 +13,7 @@ import polars as pl
 from decot import clock
 from decot.context.regime_picture import regime_picture
 from decot.evolve.ledger import Ledger
+from decot.experiment import refit
 from decot.experiment.baselines import least_squares
 from decot.experiment.config import Experiment
 from decot.experiment.enrich import Context, open_context
@@ -189,6 +190,7 @@ def _facts(
         "venue": f"{experiment.market.venue} {experiment.market.symbol}, {experiment.market.capital_usdt:g} USDT",
         "latency": f"{experiment.market.latency_ms:g} ms, judged at twice that",
         "news read by": around["text"]["model"],
+        "regimes, beside the context before": refit.in_words(around["regimes"].get("alignment")),
         "one decision, p99": f"{judged['p99_us']:g} µs",
         "seed": str(experiment.seed),
         "W&B": mirror,
@@ -207,13 +209,25 @@ def _caveats(order: Order, around: dict[str, Any], mirror: str) -> list[str]:
             f"News was read by {around['text']['model']}: a small model built and trained on the spot on made-up "
             "headlines. Set DECOT_TEXT_MODEL to a folder with the real weights."
         )
+    if around["text"]["possibly_seen"]:
+        said.append(
+            f"{around['text']['possibly_seen']} headlines were published by {around['text']['trained_until']}, when the "
+            "encoder itself was still learning: it may remember what followed."
+        )
+    alignment = around["regimes"].get("alignment") or {}
+    if alignment.get("meaning_changed"):
+        said.append(
+            "A regime no longer means what it meant in the context before: "
+            + "; ".join(alignment["changed"])
+            + ". Words about regimes must be read anew."
+        )
     if order.zero_head:
         said.append(f"A drill: the head {order.zero_head} was silenced on purpose after training.")
     said.append("Venue rules of modelled venues are ours, not an exchange's; see decot/market/snapshots.")
     said.append(
         "Paper fills take the touch at the bar where the order arrives; queues and partial fills are not in play."
     )
-    if "not mirrored" in mirror:
+    if "so far" in mirror:
         said.append(f"W&B: {mirror}.")
     return said
 
@@ -222,11 +236,19 @@ def _mirrored(experiment: Experiment, place: Place, search: str) -> str:
     """Mirror the ledger into W&B run folders; whatever happens there, the run goes on."""
     if not experiment.track.enabled:
         return "disabled in the profile"
-    cfg = TrackingConfig(project=experiment.track.project, close_timeout_s=experiment.track.time_box_s)
+    track = experiment.track
+    cfg = TrackingConfig(
+        mode=track.mode,
+        base_url=track.base_url,
+        project=track.project,
+        close_timeout_s=track.wait_s,
+        leave=True,
+        life_s=track.time_box_s,
+    )
     ledger = place.home / "search" / search / "ledger.jsonl"
     told = sync_from_ledger(ledger, place.folder("tracking", search), cfg)
     if told.why:
-        return f"not mirrored in full ({told.why})"
+        return f"{told.runs} runs under tracking/{search} so far: {told.why}"
     return f"{told.runs} offline runs under tracking/{search}"
 
 

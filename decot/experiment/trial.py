@@ -144,6 +144,7 @@ def learn(agent: Agent, school: School, plan: PPOConfig, seed: int, state: Path,
     lesson, steps = school.train.lesson, school.train.steps
     valid = (school.validation.lesson, school.validation.steps)
     enough = budget * plan.updates
+    plan = replace(plan, save_every=plan.eval_every)  # whatever ends a rung, its state is there for the next
     callback = None if budget == 1.0 else (lambda line: line["update"] < enough)
     if isinstance(plan, GRPOConfig):
         return train_grpo(
@@ -156,7 +157,9 @@ def plan_of(experiment: Experiment, genome: Genome, params: Params, *, inherited
     """The whole plan of learning, whatever share of it a rung is allowed; who inherits pays full costs at once,
     having learned once already what they are for."""
     is_group = genome.algorithm == "grpo"
-    plan = lessons_plan(experiment, replace(genome, algorithm="ppo-exact") if is_group else genome, params, 1.0)
+    plan = lessons_plan(
+        experiment, replace(genome, algorithm="ppo-exact") if is_group else genome, params, 1.0
+    )
     if inherited:
         plan = replace(plan, anneal=0.0)
     if not is_group:

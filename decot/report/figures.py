@@ -135,6 +135,7 @@ def _dressed(figure: go.Figure, height: int) -> go.Figure:
         font={"color": "#808080", "family": "system-ui, sans-serif"},
         legend={"orientation": "h", "y": 1.08},
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY},
     )
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)

@@ -56,6 +56,10 @@ class TrackingConfig:
     """online: how long one run may wait for W&B"""
     base_url: str = ""
     """another W&B server than the public one"""
+    leave: bool = False
+    """when `close` has waited enough, let the child go on behind us instead of ending it"""
+    life_s: float = 600.0
+    """the child's own end, whatever it hangs in"""
 
     def __post_init__(self) -> None:
         if self.mode not in ("offline", "online", "disabled"):
@@ -130,11 +134,14 @@ class Tracker:
         if self._child is not None:
             self._say("", "close")
             code = self._wait(self._child, began)
-            if code is None:
+            if code is None and self.cfg.leave:
+                self.why = "still being mirrored behind the run"
+            elif code is None:
                 self._give_up("W&B does not move; the ledger has everything")
             elif code:
                 self._give_up(f"the mirror ended with {code}: {_last_line(self.folder / 'mirror.log')}")
-            _end(self._child)
+            if code is not None or not self.cfg.leave:
+                _end(self._child)
             self._child = None
         status = _status(self.folder)
         self.why = self.why or status.get("why", "")

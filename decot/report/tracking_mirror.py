@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -132,7 +133,11 @@ def spoken(spool: Path, parent: int) -> Iterator[dict[str, Any]]:
 
 def main(folder: Path, parent: int) -> None:
     os.nice(10)
-    mirror = Mirror(folder, json.loads((folder / "config.json").read_text()))
+    cfg = json.loads((folder / "config.json").read_text())
+    signal.setitimer(
+        signal.ITIMER_REAL, cfg["life_s"]
+    )  # the system ends us, even inside a call that never returns
+    mirror = Mirror(folder, cfg)
     for words in spoken(folder / "spool.jsonl", parent):
         mirror.take(words)
     mirror.close()

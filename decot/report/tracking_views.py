@@ -74,7 +74,7 @@ def rows(lines: Sequence[Line], search: str = "") -> list[Row]:
     return [_folded(row, repeats.get(row.key, [])) for row in found.values()]
 
 
-def leaderboard(members: Sequence[Row], n: int = 20) -> list[dict[str, Any]]:
+def leaderboard(members: Sequence[Row], n: int = 12) -> list[dict[str, Any]]:
     """The best by profit, as table rows; `front` says whether nothing dominates them."""
     kept = {members[i].key for i in front([(row.profit, row.explanation) for row in members])}
     ordered = sorted(members, key=lambda row: (-row.profit, -row.explanation, row.key))
@@ -280,6 +280,7 @@ def _figure(data: list[dict[str, Any]], title: str, x: str = "", y: str = "") ->
         "margin": {"l": 60, "r": 30, "t": 50, "b": 50},
         "legend": {"orientation": "h", "y": 1.08, "x": 1, "xanchor": "right"},
         "hoverlabel": {"align": "left"},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": ACCENT},
         "xaxis": {"title": {"text": x}, "gridcolor": GRID, "zeroline": False, "automargin": True},
         "yaxis": {"title": {"text": y}, "gridcolor": GRID, "zeroline": False, "automargin": True},
     }

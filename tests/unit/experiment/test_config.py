@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from decot.errors import ConfigError
+from decot.evolve.genome import Bounds
 from decot.experiment.config import Experiment, load_profile
 from decot.experiment.order import Order
+from decot.features.kernel import WARMUP
 
 
 def test_the_packaged_demo_profile_loads():
@@ -48,3 +50,19 @@ def test_the_order_overrides_world_and_seed():
     assert (experiment.world.kind, experiment.world.seed, experiment.seed) == ("no-edge", 11, 11)
     with pytest.raises(ConfigError, match="moon"):
         Experiment.of(Order(world="moon"))
+
+
+def test_the_research_profile_is_a_real_search():
+    """Tens of generations, every algorithm and gene of the house, walk-forward folds, rungs, at least five final seeds,
+    and a purge longer than anything looks."""
+    research = load_profile("research")
+    search = research.search
+    assert search.generations >= 20
+    assert search.bounds == Bounds(min_questions=5)
+    assert search.inherit
+    assert search.enqueue
+    assert len(search.rungs) == 3
+    assert research.split.folds >= 3
+    assert research.finals.seeds >= 5
+    assert research.split.purge_s * 1_000 / research.clock_ms >= WARMUP + 10
+    assert not research.text_stand_in
