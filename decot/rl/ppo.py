@@ -177,9 +177,12 @@ class Learner:
 
     def update(self, index: int) -> dict[str, float]:
         """One batch, `epochs` gradient steps; `index` counts from 0."""
-        cfg, agent = self.cfg, self.agent
         cost = self.prepare(index)
-        batch = self.reader.draw(self.rng, cfg.batch)
+        return self.step_on(self.reader.draw(self.rng, self.cfg.batch), cost)
+
+    def step_on(self, batch: Stretches, cost: float = 1.0) -> dict[str, float]:
+        """`epochs` gradient steps on these stretches, this share of costs charged."""
+        cfg, agent = self.cfg, self.agent
         agent.train()
         with torch.no_grad():
             _, state = agent.trunk(batch.burn)
