@@ -161,7 +161,8 @@ def standx(env_steps: int, days_made: int) -> Setting:
     """06 teaches, 07 is clean; at no fee, or an agent this small learns to stay out and there is little to watch."""
     bars = build_bars(open_tape(Path(os.environ["DECOT_TAPES"]) / "standx-btcusd"), 1_000, "recv")
     day = (bars["timestamp"].to_numpy() - 1) // 86_400_000
-    taught, clean = (bars.filter(pl.Series(day == d)) for d in np.unique(day)[-2:])
+    days, lengths = np.unique(day, return_counts=True)
+    taught, clean = (bars.filter(pl.Series(day == d)) for d in days[lengths > HOUR * 12][-2:])
     return settle([taught], [clean], "zero-fee", env_steps, days_made)
 
 

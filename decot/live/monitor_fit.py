@@ -40,6 +40,8 @@ from decot.model.vocabulary import N_QUESTIONS, NAMES, OUTLOOK
 
 _LEAST_ROWS = 2_000
 _EULER = 0.5772156649015329
+ODD_ACTS = 10
+"""of the most unlikely kind, within the memory of the running mean"""
 _MARGIN = {"frozen": (1.0, 3.0)}
 """channels whose bounds are not estimated: a column may stand still as long as `longest_run` says, and not thrice that"""
 
@@ -125,7 +127,7 @@ def fit_baseline(
     for turn, part in enumerate((taught, unseen)):
         peaks = _days(half_made, part, days, rng, on_step, turn)
         pairs.append([_bound(peaks[:, k], cfg) for k in range(len(CHANNELS))])
-    return replace(half_made, bounds=_wider(pairs) | _MARGIN)
+    return replace(half_made, bounds=_wider(half_made, pairs) | _MARGIN)
 
 
 def surprise_table(words: Words) -> Array:
@@ -265,14 +267,19 @@ def _bound(peaks: Array, cfg: MonitorConfig) -> tuple[float, float]:
         middle + cfg.margin * scale * float(np.log(share / rate) - _EULER)
         for rate in (cfg.reduce_per_day, cfg.flat_per_day)
     )
-    return low, high
+    return float(low), float(high)
 
 
-def _wider(pairs: list[list[tuple[float, float]]]) -> dict[str, tuple[float, float]]:
-    """The wider bounds of both parts; where usual is 0, flat is at least twice as far from it as reduce."""
-    found = {}
+def _wider(base: Baseline, pairs: list[list[tuple[float, float]]]) -> dict[str, tuple[float, float]]:
+    """The wider bounds of both parts; where usual is 0, flat is at least twice as far from it as reduce.
+
+    Where hardly anything odd was ever done, a single odd act would sound the alarm: it takes at least ODD_ACTS.
+    """
+    found, place = {}, SCORES.index("conduct")
+    act = (float(base.acts.max()) - base.mean[place]) / base.spread[place] * weights_of(base.cfg)[place]
     for k, name in enumerate(CHANNELS):
         low, high = (max(part[k][side] for part in pairs) for side in (0, 1))
+        low = max(low, ODD_ACTS * float(act)) if name == "conduct" else low
         found[name] = (low, high if name in ("drift", "breadth") else max(high, 2 * low))
     return found
 
