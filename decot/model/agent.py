@@ -19,6 +19,8 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from decot.model.config import FORESEEING, ModelConfig
+from decot.model.fused_heads import decide, judge
+from decot.model.fused_mind import Plan, layers_of, think
 from decot.model.vocabulary import FORECASTS, N_QUESTIONS, NAMES, SIZES
 
 __all__ = ["Agent", "ModelConfig", "Output", "State", "decide_from"]
@@ -61,6 +63,9 @@ class Output(NamedTuple):
     state: State
     latent: Tensor
     """(B, T, H) what the trunk made of the market; for probes, never for a decision"""
+    answers: Tensor | None = None
+    """(B, T, K, A) all of `word_logits` side by side in the order asked, where the loops made them; past a question's own
+    answers they say nothing"""
 
 
 class Agent(nn.Module):
@@ -70,6 +75,8 @@ class Agent(nn.Module):
     forecast_scale: Tensor
     value_unit: Tensor
     """basis points that one unit of value stands for; 0 until a training has settled it"""
+    is_fused: bool = True
+    """think and judge in loops with gradients of their own; False takes torch's operations, which they are held against"""
 
     def __init__(self, cfg: ModelConfig, seed: int = 0) -> None:
         super().__init__()
@@ -78,6 +85,7 @@ class Agent(nn.Module):
             torch.manual_seed(seed)
             self._build(cfg)
         self.order = [NAMES.index(name) for name in cfg.questions]
+        self.plan = Plan.of(cfg)
 
     def _build(self, cfg: ModelConfig) -> None:
         n_steps, wide, width = len(cfg.questions), cfg.step_width, cfg.word_width
@@ -157,7 +165,11 @@ class Agent(nn.Module):
         state: State | None = None,
     ) -> Output:
         """From the trunk's (B, T, H), a glance at the row and standardised forecasts (B, T, 5) to words and heads."""
-        embedded, logits, chosen = self._think(y, glance, standard, words, temperature)
+        answers: Tensor | None = None
+        if self._is_fusible(y) and temperature == 0:
+            embedded, logits, chosen, answers = self._think_fused(y, glance, standard, words)
+        else:
+            embedded, logits, chosen = self._think(y, glance, standard, words, temperature)
         policy, value, leave, weights = self.judgement(embedded, y)
         return Output(
             policy_logits=policy,
@@ -170,6 +182,7 @@ class Agent(nn.Module):
             attention=weights,
             state=self.start(y.shape[0]) if state is None else state,
             latent=y,
+            answers=answers,
         )
 
     def judgement(self, embedded: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -177,11 +190,35 @@ class Agent(nn.Module):
 
         `y` is looked at by an unrestricted agent only.
         """
+        if self._is_fusible(embedded) and not self.cfg.unrestricted:
+            layers = (self.weigh, self.judge, self.policy, self.value, self.exit)
+            rows, shape = embedded.flatten(0, -3), embedded.shape[:-2]
+            found = judge(rows, [x for layer in layers for x in (layer.weight, layer.bias)])
+            policy, value, leave, weights = (x.unflatten(0, shape) for x in found)
+            return policy.unflatten(-1, (3, 3)), value, leave, weights
         weights = self.weigh(embedded).squeeze(-1).softmax(-1)
         summary = (weights.unsqueeze(-1) * embedded).sum(-2)
         seen = [summary, embedded.flatten(-2)] + ([y] if self.cfg.unrestricted else [])
         judged = torch.tanh(self.judge(torch.cat(seen, -1)))
         return self.policy(judged).unflatten(-1, (3, 3)), self.value(judged), self.exit(judged), weights
+
+    def _is_fusible(self, y: Tensor) -> bool:
+        """Loops take float32 on this machine, and cannot be exported."""
+        return self.is_fused and y.dtype == torch.float32 and y.device.type == "cpu" and not _is_exported()
+
+    def _think_fused(
+        self, y: Tensor, glance: Tensor, forecasts: Tensor, imposed: Tensor | None
+    ) -> tuple[Tensor, list[Tensor], Tensor, Tensor]:
+        """As `_think` at temperature 0, and all logits side by side."""
+        shape = y.shape[:2]
+        given = None if imposed is None else imposed.expand(*shape, N_QUESTIONS).flatten(0, 1)
+        market, row, foreseen = (x.flatten(0, 1) for x in (y, glance, forecasts))
+        found = think(self.plan, market, row, foreseen, given, layers_of(self))
+        answers = found.logits.unflatten(0, shape)
+        logits = [y.new_zeros(*shape, 0)] * N_QUESTIONS
+        for step, question in enumerate(self.order):
+            logits[question] = answers[:, :, step, : SIZES[question]]
+        return found.said.unflatten(0, shape), logits, found.words.unflatten(0, shape), answers
 
     def _think(
         self, y: Tensor, glance: Tensor, forecasts: Tensor, imposed: Tensor | None, temperature: float
@@ -213,6 +250,8 @@ class Agent(nn.Module):
 
     def decision(self, out: Output) -> Tensor:
         """(B, T, 3, 3) probability of each action at each position; see `decide_from`."""
+        if not self.is_fused:
+            return decide_plainly(out.policy_logits, out.value, out.exit_logit, self.cfg.value_tilt)
         return decide_from(out.policy_logits, out.value, out.exit_logit, self.cfg.value_tilt)
 
 
@@ -230,12 +269,27 @@ def _pick(logit: Tensor, given: Tensor | None, temperature: float) -> tuple[Tens
     return hard + (soft - soft.detach()), word
 
 
+def _is_exported() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
 def decide_from(policy_logits: Tensor, value: Tensor, exit_logit: Tensor, tilt: float) -> Tensor:
     """The three deciding heads put together; shapes as in Output, gives (B, T, 3, 3).
 
     In a position p: leave with probability σ(exit[p]), to where the policy points among the other two; else stay.
     Flat: where the policy points. Then every action a gains `tilt`·value[a] in log-odds; value is not taught by this.
     """
+    if _is_exported() or policy_logits.dtype != torch.float32:
+        return decide_plainly(policy_logits, value, exit_logit, tilt)
+    shape = policy_logits.shape
+    rows = decide(
+        policy_logits.reshape(-1, 9), value.detach().reshape(-1, 3), exit_logit.reshape(-1, 3), tilt
+    )
+    return rows.view(shape)
+
+
+def decide_plainly(policy_logits: Tensor, value: Tensor, exit_logit: Tensor, tilt: float) -> Tensor:
+    """`decide_from` in torch's own operations: what the loops are held against."""
     own = torch.tensor([[True, False, False], [False, False, False], [False, False, True]])
     away = policy_logits.masked_fill(own, -1e9).log_softmax(-1)
     leave = functional.logsigmoid(exit_logit).unsqueeze(-1)
