@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,11 @@ from decot.model.config import ModelConfig
 from decot.model.graft import graft
 from decot.model.play import decide, walk
 from decot.model.vocabulary import NAMES
+from decot.rl.algorithms import learn as teach
 from decot.rl.faithful import word_report
-from decot.rl.grpo import GRPOConfig, train_grpo
 from decot.rl.memory import FILE
-from decot.rl.ppo import PPOConfig, Trained, train
+from decot.rl.ppo import PPOConfig
+from decot.rl.training import Trained
 from schemas.ref import Ref
 
 PERIOD_MS = 60_000
@@ -146,26 +147,14 @@ def learn(agent: Agent, school: School, plan: PPOConfig, seed: int, state: Path,
     enough = budget * plan.updates
     plan = replace(plan, save_every=plan.eval_every)  # whatever ends a rung, its state is there for the next
     callback = None if budget == 1.0 else (lambda line: line["update"] < enough)
-    if isinstance(plan, GRPOConfig):
-        return train_grpo(
-            agent, lesson, steps, plan, validation=valid, seed=seed, callback=callback, resume=state
-        )
-    return train(agent, lesson, steps, plan, validation=valid, seed=seed, callback=callback, resume=state)
+    return teach(agent, lesson, steps, plan, validation=valid, seed=seed, callback=callback, resume=state)
 
 
 def plan_of(experiment: Experiment, genome: Genome, params: Params, *, inherited: bool = False) -> PPOConfig:
     """The whole plan of learning, whatever share of it a rung is allowed; who inherits pays full costs at once,
     having learned once already what they are for."""
-    is_group = genome.algorithm == "grpo"
-    plan = lessons_plan(
-        experiment, replace(genome, algorithm="ppo-exact") if is_group else genome, params, 1.0
-    )
-    if inherited:
-        plan = replace(plan, anneal=0.0)
-    if not is_group:
-        return plan
-    groups = {name: getattr(GRPOConfig(), name) for name in ("length", "batch")}
-    return GRPOConfig(**{**asdict(plan), **groups})
+    plan = lessons_plan(experiment, genome, params, 1.0)
+    return replace(plan, anneal=0.0) if inherited else plan
 
 
 def minutes(experiment: Experiment, school: School, agent: Agent, part: Part) -> np.ndarray:

@@ -144,3 +144,44 @@ def test_a_postgresql_server_mirrors_the_studies(tmp_path, postgres):
     (tmp_path / "l.jsonl").unlink()
     (tmp_path / "l.jsonl.head").unlink()
     assert mirrored(postgres, tmp_path)[0] == studies
+
+
+FLOW = """
+from prefect import flow, task
+
+@task
+def double(x: int) -> int:
+    return 2 * x
+
+@flow(persist_result=False)
+def kept_in_postgres() -> int:
+    return double(21)
+
+if __name__ == "__main__":
+    print(kept_in_postgres())
+"""
+
+
+@pytest.mark.slow
+def test_prefect_keeps_its_runs_on_the_same_server(tmp_path, postgres):
+    """With Prefect's database on PostgreSQL a flow run is found there afterwards, beside the mirrored studies."""
+    psycopg = pytest.importorskip("psycopg")
+    pytest.importorskip("prefect")
+    script = tmp_path / "flow.py"
+    script.write_text(FLOW)
+    env = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": postgres.replace("+psycopg", "+asyncpg"),
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    }
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=env, check=False, timeout=400
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.split()[-1] == "42"
+    studies, _ = mirrored(postgres, tmp_path)
+    assert studies
+    with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
+        found = connection.execute("select count(*) from flow_run where state_name = 'Completed'").fetchone()
+    assert found == (1,)

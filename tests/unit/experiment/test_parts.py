@@ -7,7 +7,7 @@ import pytest
 
 from decot.errors import GapInData
 from decot.experiment.config import SplitConfig
-from decot.experiment.parts import split
+from decot.experiment.parts import split, walk_forward
 
 DAY = 86_400_000
 
@@ -39,3 +39,30 @@ def test_data_too_short_to_split_says_which_part():
     """Each short part is named with its length and the bars it needs."""
     with pytest.raises(GapInData, match="validation"):
         split(two_days(2_000), SplitConfig(), 1_000)
+
+
+def test_a_walk_forward_teaches_only_what_came_before():
+    """Blocks follow each other over the validation rows, each purged from its teaching rows; one fold is the plain split."""
+    stamps = two_days(20_000)
+    cfg = SplitConfig(purge_s=330, validation_share=0.4, folds=3)
+    parts, folds = split(stamps, cfg, 1_000), walk_forward(stamps, cfg, 1_000)
+    assert folds[0][0] == parts.train
+    assert folds[-1][1].stop == parts.validation.stop
+    for (taught, tested), after in zip(folds, [*folds[1:], None]):
+        assert taught.start == 0
+        assert tested.start - taught.stop == 330
+        if after is not None:
+            assert after[1].start - tested.stop == 330
+            assert after[0].stop > taught.stop
+    assert walk_forward(stamps, SplitConfig(purge_s=330), 1_000) == [
+        (
+            split(stamps, SplitConfig(purge_s=330), 1_000).train,
+            split(stamps, SplitConfig(purge_s=330), 1_000).validation,
+        )
+    ]
+
+
+def test_too_many_folds_are_named():
+    """A block too short to say anything is refused with its length."""
+    with pytest.raises(GapInData, match=r"fold 0: .*fewer folds"):
+        walk_forward(two_days(10_000), SplitConfig(folds=4), 1_000)

@@ -145,7 +145,8 @@ def test_what_is_gone_stops_the_search(trial, tmp_path):
 def test_every_algorithm_of_the_genome_is_taught(trial, tmp_path, algorithm):
     """Sampled walks and groups go through the same door, rungs included."""
     genome = replace(GENOME, algorithm=algorithm)
-    short = replace(SMALL, learning=replace(SMALL.learning, env_steps=4 * 2_048))
+    rows = plan_of(SMALL, genome, PARAMS).rows_per_update
+    short = replace(SMALL, learning=replace(SMALL.learning, env_steps=4 * rows))
     grown = replace(trial, experiment=short)
     low = told(grown, tmp_path / "a", genome, budget=0.5)
     high = told(grown, tmp_path / "b", genome, resume_dir=str(tmp_path / "a"))
