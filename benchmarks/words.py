@@ -1,0 +1,119 @@
+"""Words and heads on the planted world, all as figures; `python -m benchmarks.worlds --words` calls this.
+
+Per seed a restricted agent (ppo-exact) and its unrestricted twin learn the same tape. On rows nobody looked at: is every
+sentence read back, does the same chain with the same account give the same action, are the readings the true ones, does
+do(outlook) move the action as the word says, how much of the market reaches the action past the words, what do another
+time's words explain, which heads beat a constant, is each of seventeen silenced heads named — and what did honesty cost.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.worlds import REPORTED, SIZES, Cache, summary_of, taught
+from decot.model.agent import Agent
+from decot.model.vocabulary import FORECASTS, NAMES
+from decot.rl.faithful import word_report
+from decot.rl.heads import dead_heads, head_report
+from decot.rl.training import profit
+from decot.rl.worlds import KINDS
+
+DECIDING = ("policy", "value", "exit")
+ROWS = 12_000
+"""held-out rows the words are measured on"""
+BOUNDS = {
+    "reparsed": 1.0,
+    "same_action": 1.0,
+    "mediated": 1.0,
+    "intervention": 0.95,
+    "heads_beating_constant": 17,
+    "mutants_named": 17,
+}
+
+
+def silenced(agent: Agent, name: str) -> Agent:
+    """The same agent with one head's last layer set to zero."""
+    mutant = copy.deepcopy(agent)
+    with torch.no_grad():
+        if name in FORECASTS:
+            mutant.foresee.weight[FORECASTS.index(name)] = 0
+            mutant.foresee.bias[FORECASTS.index(name)] = 0
+            return mutant
+        layer = getattr(mutant, name) if name in DECIDING else mutant.answer[mutant.cfg.questions.index(name)]
+        layer.weight.zero_()
+        layer.bias.zero_()
+    return mutant
+
+
+def trial(seed: int) -> dict[str, Any]:
+    """Everything about one seed's agent; shares in 0…1 unless said otherwise."""
+    agent, report, seconds = taught("ppo-exact", "planted", seed, REPORTED)
+    free, _, _ = taught("ppo-exact", "planted", seed, REPORTED, unrestricted=True)
+    worth = KINDS["planted"].worth(report)
+    honest, told = profit(agent, *report)[0], profit(free, *report)[0]
+    lesson, steps = report[0].slice(0, ROWS), report[1].slice(0, ROWS)
+    words = word_report(agent, lesson, n_sentences=500)
+    heads = head_report(agent, lesson, steps)
+    few, briefly = lesson.slice(0, 3_000), steps.slice(0, 3_000)
+    whole = dead_heads(head_report(agent, few, briefly, n_permutations=20))
+    named = {
+        name: name in dead_heads(head_report(silenced(agent, name), few, briefly, n_permutations=20))
+        and name not in whole
+        for name in (*DECIDING, *FORECASTS, *NAMES)
+    }
+    return {
+        "seed": seed,
+        "share_restricted": round(honest / worth, 4),
+        "share_unrestricted": round(told / worth, 4),
+        "honesty": round(honest / told, 4) if told > 0 else float("nan"),
+        "reparsed": words.reparsed,
+        "same_action": words.same_action,
+        "mediated": round(words.mediated, 9),
+        "intervention": round(words.intervention, 4),
+        "shuffled": round(words.shuffled, 4),
+        "stability": round(words.stability, 4),
+        "mediated_unrestricted": round(word_report(free, lesson, n_sentences=5).mediated, 4),
+        "accuracy": {name: round(value, 3) for name, value in words.accuracy.items()},
+        "majority": {name: round(value, 3) for name, value in words.majority.items()},
+        "p_values": {check.name: round(check.p_value, 4) for check in heads},
+        "heads_beating_constant": sum(check.p_value < 0.05 for check in heads),
+        "not_operational": [check.name for check in heads if not check.is_operational],
+        "mutants_named": sum(named.values()),
+        "mutants_missed": [name for name, is_named in named.items() if not is_named],
+        "cpu_s": round(seconds, 1),
+    }
+
+
+def measure(seeds: int, cache: Cache) -> dict[str, Any]:
+    """Figures over seeds: the mean, and the worst seed where a bound must hold for each."""
+    torch.set_num_threads(1)
+    rows = []
+    for seed in range(seeds):
+        rows.append(cache.of(f"words {seed} {REPORTED}", lambda s=seed: trial(s)))
+        print(f"words seed {seed}: {rows[-1]}", file=sys.stderr, flush=True)
+    worst = {name: float(min(row[name] for row in rows)) for name in BOUNDS}
+    held = {name: worst[name] >= bound - 1e-6 for name, bound in BOUNDS.items()}
+    shuffled = [abs(row["shuffled"]) for row in rows]
+    return {
+        "name": "words",
+        "rows": ROWS,
+        "env_steps": SIZES["planted"].env_steps,
+        "worst_seed": worst,
+        "bounds": BOUNDS,
+        "held": {**held, "shuffled": max(shuffled) < 0.1},
+        "shuffled_max": max(shuffled),
+        "honesty": summary_of([row["honesty"] for row in rows]),
+        "share_restricted": summary_of([row["share_restricted"] for row in rows]),
+        "share_unrestricted": summary_of([row["share_unrestricted"] for row in rows]),
+        "accuracy": {
+            name: [round(float(np.mean([row[kind][name] for row in rows])), 3) for kind in ("accuracy", "majority")]
+            for name in NAMES
+        },
+        "seeds": rows,
+        "met": all(held.values()) and max(shuffled) < 0.1,
+    }  # fmt: skip
