@@ -190,7 +190,12 @@ def progress_figure(lines: Sequence[Line], search: str = "") -> Figure:
         "y": [payload["hypervolume"] for payload in closed],
         "line": {"color": ACCENT},
     }  # fmt: skip
-    return _figure([trace], "Progress", x="environment steps", y="hypervolume")
+    return _figure(
+        [trace],
+        "Progress (it falls where a repetition shows that a result was luck)",
+        x="environment steps",
+        y="hypervolume",
+    )
 
 
 def views(lines: Sequence[Line]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 "use strict";
 const KEY = "decot-token";
+document.documentElement.dataset.theme = sessionStorage.getItem("decot-theme") || (matchMedia("(prefers-color-scheme:dark)").matches ? "dark" : "light");
 const goIn = token => location.replace("/?token=" + encodeURIComponent(token));
 const wasTried = new URLSearchParams(location.search).has("token");
 const kept = sessionStorage.getItem(KEY);
