@@ -185,8 +185,10 @@ class Online:
 
 
 def _joined(one: Stretches, other: Stretches) -> Stretches:
-    tensors = (
+    burn, obs, words, targets = (
         torch.cat([getattr(one, name), getattr(other, name)]) for name in ("burn", "obs", "words", "targets")
     )
-    arrays = (np.concatenate([getattr(one, name), getattr(other, name)]) for name in ("ret", "buy", "sell"))
-    return Stretches(*tensors, *arrays)
+    ret, buy, sell = (
+        np.concatenate([getattr(one, name), getattr(other, name)]) for name in ("ret", "buy", "sell")
+    )
+    return Stretches(burn, obs, words, targets, ret, buy, sell)
