@@ -30,7 +30,7 @@ def test_the_research_profile_breeds_with_less_of_everything(tmp_path):
         market=replace(research.market, venue="demo"),
         split=replace(research.split, validation_share=0.6, purge_s=60.0, burn_in=100),
         learning=replace(
-            research.learning, env_steps=12 * 1_024, batch=8, length=128, burn_in=50, eval_every=2
+            research.learning, env_steps=12 * 1_280, batch=8, length=160, burn_in=50, eval_every=2
         ),
         search=replace(research.search, generations=2, population=3, trials=1, elites=1, bounds=small),
     )

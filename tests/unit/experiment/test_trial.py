@@ -36,7 +36,13 @@ from decot.rl.grpo import GRPOConfig
 from decot.rl.ppo import PPOConfig
 
 BOUNDS = Bounds(
-    conv_filters=(4, 8), kernel=(3, 5), pool=(1,), lstm_units=(8, 12), dropout=(0.0, 0.1), word_width=(4,)
+    conv_filters=(4, 8),
+    kernel=(3, 5),
+    pool=(1,),
+    lstm_units=(8, 12),
+    dropout=(0.0, 0.1),
+    word_width=(4,),
+    algorithms=("ppo-exact", "ppo-gae"),
 )
 SMALL = Experiment(
     seed=7,
@@ -145,14 +151,15 @@ def test_what_is_gone_stops_the_search(trial, tmp_path):
 def test_every_algorithm_of_the_genome_is_taught(trial, tmp_path, algorithm):
     """Sampled walks and groups go through the same door, rungs included."""
     genome = replace(GENOME, algorithm=algorithm)
-    rows = plan_of(SMALL, genome, PARAMS).rows_per_update
-    short = replace(SMALL, learning=replace(SMALL.learning, env_steps=4 * rows))
+    wide = replace(SMALL, learning=PPOConfig(burn_in=30, eval_every=2))  # each algorithm's own stretches
+    rows = plan_of(wide, genome, PARAMS).rows_per_update
+    short = replace(wide, learning=replace(wide.learning, env_steps=4 * rows))
     grown = replace(trial, experiment=short)
     low = told(grown, tmp_path / "a", genome, budget=0.5)
     high = told(grown, tmp_path / "b", genome, resume_dir=str(tmp_path / "a"))
     assert high.env_steps > 0
     assert low.notes["weights"] != high.notes["weights"]
-    assert isinstance(plan_of(SMALL, genome, PARAMS), GRPOConfig) is (algorithm == "grpo")
+    assert isinstance(plan_of(wide, genome, PARAMS), GRPOConfig) is (algorithm == "grpo")
 
 
 def test_folds_are_taught_apart_and_inherit_apart(trial, tmp_path):
