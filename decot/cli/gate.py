@@ -51,7 +51,10 @@ def gate_judge(
         str, typer.Option("--also", metavar="TAPE", help="another recorded market it must pass as well")
     ] = "",
     out: Annotated[
-        Path | None, typer.Option("--out", help="also write the card here: .html, .svg, .md, .txt or .json")
+        list[Path] | None,
+        typer.Option(
+            "--out", help="also write the card here: .html, .svg, .md, .txt or .json; may be repeated"
+        ),
     ] = None,
     home: Home = HOME,
     as_json: AsJson = False,
@@ -66,19 +69,21 @@ def gate_judge(
     """
     from decot.experiment.promote import WhatIf, judge_again
 
-    if out is not None and out.suffix not in _FORMS:
-        fail(f"--out {out}: give a name that ends in {', '.join(_FORMS)}", code=2)
+    files = out or []
+    for file in files:
+        if file.suffix not in _FORMS:
+            fail(f"--out {file}: give a name that ends in {', '.join(_FORMS)}", code=2)
     asked = WhatIf(fee_bps=fee_bps, also=also)
     judged = guarded(lambda listener: judge_again(home, run, asked, listener), quiet)
     plain = {key: judged[key] for key in _SHOWN}
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(_FORMS[out.suffix](judged, plain), encoding="utf-8")
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_FORMS[file.suffix](judged, plain), encoding="utf-8")
     if as_json:
         show(json.dumps(plain, ensure_ascii=False))
     else:
         show(judged["text"])
-        show(f"\ncard: {out or judged['page']}")
+        show(f"\ncard: {', '.join(str(file) for file in files) or judged['page']}")
     raise typer.Exit(EXIT[judged["verdict"]])
 
 

@@ -16,6 +16,7 @@ import polars as pl
 
 from decot.errors import ConfigError
 from decot.evolve.ledger import Ledger
+from decot.experiment.attempts import quarters
 from decot.experiment.config import Experiment
 from decot.experiment.enrich import open_context, surroundings
 from decot.experiment.mind import mind_of
@@ -122,7 +123,7 @@ def elsewhere(
 
     Raises:
         TapeRefused: no known layout, or values that cannot be.
-        ConfigError: too short to say anything.
+        ConfigError: too short to say anything, or rows that it was taught or is judged on already.
     """
     from decot.data.bars import build_bars
     from decot.data.tapes import open_tape
@@ -136,6 +137,11 @@ def elsewhere(
             ]
         )
     part = as_seen(experiment, place, context, school, bars, "other market")
+    own = {one for known in (school.train, school.validation, school.other) for one in quarters(known.tape)}
+    if own & set(quarters(part.tape)):
+        raise ConfigError(
+            [f"--also {tape.name}: it holds rows this agent was taught or is judged on; give another market"]
+        )
     told = f"{found.venue} {found.symbol} ({tape.name}, {bars.height:,} bars, venue rules of {school.rules.name})"
     return Scene(part.tape, targets_on(experiment, agent, part)), told
 

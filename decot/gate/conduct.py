@@ -23,7 +23,9 @@ def conduct_rules(evidence: Evidence, cfg: GateConfig) -> list[Rule]:
         _manifest(evidence),
         _leaks(evidence),
     ]
-    for stretch in (evidence.validation, evidence.other_day):
+    judged = [evidence.validation, evidence.other_day]
+    judged += [] if evidence.other_market is None else [evidence.other_market]
+    for stretch in judged:
         rules += [_oracle(stretch, cfg), _actions(stretch)]
     rules += [_win_rate(evidence.other_day, cfg), _trade_sharpe(evidence.other_day, cfg)]
     rules += [_venue(evidence.other_day, cfg), _delay(evidence, cfg)]

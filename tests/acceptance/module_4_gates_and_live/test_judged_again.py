@@ -68,3 +68,20 @@ def test_a_wrong_name_is_told_the_right_one(finished, run_decot):
     empty = CliRunner().invoke(app, ["gate", "x", "--home", str(finished.path / "nowhere")])
     assert "holds no finished run" in empty.output
     assert CliRunner().invoke(app, ["gate", "x", "--out", "card.pdf"]).exit_code == 2
+
+
+def test_another_market_as_evidence(home, tapes, monkeypatch):
+    """A recorded market it has never seen is judged like the other day and named on the card; its own rows are not taken."""
+    from decot.errors import ConfigError
+    from decot.experiment import examine, promote
+    from decot.experiment.promote import WhatIf, judge_again
+
+    monkeypatch.setattr(promote, "in_fresh_process", lambda order, features, artefact: "another")
+    tape = tapes / "hyperliquid-2025-09"
+    judged = judge_again(home.path, RUN, WhatIf(also=str(tape)))
+    named = {rule["name"] for rule in judged["rules"]}
+    assert {"net_profit:other_market", "lower_bound:other_market", "oracle:other_market"} <= named
+    assert "hyperliquid BTC-USD (hyperliquid-2025-09" in judged["notes"]["other market"]
+    monkeypatch.setattr(examine, "quarters", lambda tape: ["the same rows"])
+    with pytest.raises(ConfigError, match="taught or is judged on"):
+        judge_again(home.path, RUN, WhatIf(also=str(tape)))

@@ -143,3 +143,29 @@ def test_gathered_evidence_is_judged(evidence):
     assert whole.baselines.random_bps.size == 50
     blind = judge(replace(whole, heads=(), words=None))
     assert {rule.name for rule in blind.rules if rule.refuses and not rule.passed} >= {"heads", "words"}
+
+
+def test_makers_are_held_against_the_makers_bound():
+    """Resting orders can earn the spread, which no taker can: they are held against the looser bound."""
+    from decot.market.account import Account
+    from decot.market.oracle import bound_of, maker_oracle, oracle
+    from decot.market.rules import load_rules
+    from decot.market.simulate import simulate
+    from decot.market.tape import Tape
+
+    n = 600
+    time = np.arange(n, dtype=np.int64) * 1_000 + 1_767_571_200_000
+    mid = np.full(n, 60_000.0)
+    tape = Tape.of(time, mid - 10, mid + 10, np.ones(n), np.ones(n), latency_ms=100)
+    side = np.where(np.arange(n) % 2, 1, -1)
+    tape = tape.with_prints(time, mid + 10 * side, np.full(n, 5.0), side)
+    rules = load_rules("zero-fee", "BTC-USD")
+    account = Account(execution="post_only", queue=0.0)
+    targets = np.where(np.arange(n) // 20 % 2, 1, 0).astype(np.int8)
+    stretch = walked("other day", Scene(tape, targets), rules, account, 60, latency_x=1.0)
+    run = simulate(tape, targets, rules, account)
+    assert run.fills["is_maker"].any()
+    qty = float(np.abs(run.lots).max()) * rules.lot
+    assert stretch.net_usdt > oracle(tape, rules, qty).bound_bps
+    assert stretch.net_usdt <= stretch.oracle_usdt == bound_of(run, tape, rules)
+    assert stretch.oracle_usdt == pytest.approx(maker_oracle(tape, rules, qty), rel=0.3)
