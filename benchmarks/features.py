@@ -3,14 +3,14 @@
     python -m benchmarks.features [--json] [--rows 1000000 10000000]
 
 Like for like: RSI 14, MACD 12/26/9, EMA 9 and 21, SMA 50, Bollinger 20 × 2, ATR 14 and ADX 14 of the same random walk,
-from a polars frame of high, low and close to a polars frame of the ten columns. Ours is the code that fills those columns
-in the base table, alone. Who allocates: TA-Lib and pandas-ta-classic make new arrays at every call and cannot do
-otherwise. Ours writes into one buffer that is used again, as over many days (`ten`; the ratios `ta-lib` and
-`pandas-ta-classic`), or makes new arrays as they do (`ten_fresh`; the ratios that end in `both allocating`). The builds of
-all 41 columns (with the targets) and of the kernel's 66 are timed too, allocating, and have no peer; beyond a million rows
-they run in stretches of a million with the state carried on, so that memory stays bounded. pandas-ta-classic is timed with
-its own formulas, on at most a million rows; with TA-Lib inside it is TA-Lib, and that ratio is given apart.
-`ours`, `peers` and `ratios` are of the first row count; `by_rows` has all of them.
+from a polars frame of high, low and close to a polars frame of the ten columns; arrays are wrapped, not copied, on both
+sides. Ours is the code that fills those columns in the base table, alone. Who allocates: TA-Lib and pandas-ta-classic make
+new arrays at every call and cannot do otherwise. Ours writes into one buffer that is used again, as over many days (`ten`;
+the ratios `ta-lib` and `pandas-ta-classic`), or makes new arrays as they do (`ten_fresh`; the ratios that end in `both
+allocating`). The builds of all 41 columns (with the targets) and of the kernel's 66 are timed too, allocating, and have no
+peer; beyond a million rows they run in stretches of a million with the state carried on, so that memory stays bounded.
+pandas-ta-classic is timed with its own formulas, on at most a million rows; with TA-Lib inside it is TA-Lib, and that ratio
+is given apart. `ours`, `peers` and `ratios` are of the first row count; `by_rows` has all of them.
 
 Per tick: `Stream.step` makes all 66 columns; TA-Lib's stream functions and talipp make the ten. Rates are per CPU-second.
 """
@@ -33,6 +33,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from decot.features.batch import compute, indicators
 from decot.features.config import FeatureConfig
@@ -97,7 +98,14 @@ def cpu_seconds(work: Callable[[], Any], rounds: int = 5) -> float:
 def ours_ten(bars: pl.DataFrame, out: np.ndarray | None = None) -> pl.DataFrame:
     """Our ten columns."""
     found = indicators(bars, out)
-    return pl.DataFrame({name: found[:, k] for k, name in enumerate(INDICATORS)})
+    return framed({name: found[:, k] for k, name in enumerate(INDICATORS)})
+
+
+def framed(columns: dict[str, np.ndarray]) -> pl.DataFrame:
+    """Arrays as a polars frame without copying them, for ours and TA-Lib alike."""
+    frame = pl.from_arrow(pa.table({name: pa.array(values) for name, values in columns.items()}))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def talib_ten(bars: pl.DataFrame) -> pl.DataFrame:
@@ -107,7 +115,7 @@ def talib_ten(bars: pl.DataFrame) -> pl.DataFrame:
     high, low, close = (bars[name].to_numpy() for name in ("high", "low", "close"))
     macd, signal, _ = talib.MACD(close, 12, 26, 9)
     upper, _, lower = talib.BBANDS(close, 20, 2, 2)
-    return pl.DataFrame(
+    return framed(
         {
             "rsi_14": talib.RSI(close, 14),
             "macd": macd,
