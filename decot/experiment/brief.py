@@ -103,8 +103,11 @@ def find(home: Path, run: str) -> Brief:
     if fits:
         outcome = json.loads((home / "runs" / fits[0] / "run.json").read_text())
         return _open(home, str(outcome["train"]["artefact"]), f"run {fits[0]}")
-    if asked in artefacts:
-        return _open(home, asked, f"artefact {asked}")
+    kin = [name for name in artefacts if name == asked] or [
+        name for name in artefacts if asked and name.startswith(asked)
+    ]
+    if len(kin) == 1:
+        return _open(home, kin[0], f"artefact {kin[0]}")
     if not runs:
         raise ConfigError([f"{run}: {home} holds no finished run; make one: decot run --home {home}"])
     near = get_close_matches(asked, [*runs, *artefacts], n=1, cutoff=0.5)
