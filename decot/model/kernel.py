@@ -1,7 +1,7 @@
 """One tick of the agent as plain loops: convolution frame, LSTM cell, nine words, heads. Knows arrays only.
 
 The same numbers as `agent.py` to 1e-5, in a fixed order of additions, so that the same weights give the same bits wherever
-they run. Matrices are laid out (inputs, outputs), so that a row is added at a time and the machine may do eight at once.
+they run. Matrices are laid out (inputs, outputs), so that four rows are added at a time and the machine may do eight at once.
 Ragged vocabularies are padded to the widest question; `sizes` says how many answers count.
 
 Letters: K asked questions, D word width, S step width, F features, C filters, H LSTM units, G glance, A answers, J judge.
@@ -14,55 +14,42 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from decot.model.smooth import exp, sigmoid, softmax, tanh
+
 N_OUT = 29
 """numbers per row beside the words: probs 9, forecasts 5, value 3, exit 3, policy logits 9"""
 N_SHAPE = 13
 """whole numbers before the per-step ones: k F C H K D S G A J, rows of judge_past, pool, is_max"""
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _add(out: Any, weight: Any, x: Any) -> None:
-    """out += x · weight, an input at a time."""
-    for i in range(x.shape[0]):
-        if x[i] != 0:
-            for j in range(out.shape[0]):
-                out[j] += x[i] * weight[i, j]
+    """out += x · weight, four inputs at a time."""
+    n = x.shape[0]
+    i = 0
+    while i + 4 <= n:
+        x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
+        w0, w1, w2, w3 = weight[i], weight[i + 1], weight[i + 2], weight[i + 3]
+        for j in range(out.shape[0]):
+            out[j] += (x0 * w0[j] + x1 * w1[j]) + (x2 * w2[j] + x3 * w3[j])
+        i += 4
+    while i < n:
+        for j in range(out.shape[0]):
+            out[j] += x[i] * weight[i, j]
+        i += 1
 
 
-@njit(cache=True)
-def _sigmoid(x: Any) -> Any:
-    return np.float32(1) / (np.float32(1) + np.exp(-x))
-
-
-@njit(cache=True)
-def _tanh(x: Any) -> Any:
-    return np.float32(2) / (np.float32(1) + np.exp(np.float32(-2) * x)) - np.float32(1)
-
-
-@njit(cache=True)
-def _softmax(x: Any, n: int) -> None:
-    """The first n numbers, in place."""
-    top = x[0]
-    for i in range(1, n):
-        top = max(top, x[i])
-    total = np.float32(0)
-    for i in range(n):
-        x[i] = np.exp(x[i] - top)
-        total += x[i]
-    for i in range(n):
-        x[i] /= total
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _lstm(gates: Any, hidden: Any, cell: Any) -> None:
     """One cell from its four summed gates; hidden and cell in place."""
     n = hidden.shape[0]
     for h in range(n):
-        cell[h] = _sigmoid(gates[n + h]) * cell[h] + _sigmoid(gates[h]) * _tanh(gates[2 * n + h])
-        hidden[h] = _sigmoid(gates[3 * n + h]) * _tanh(cell[h])
+        cell[h] = sigmoid(gates[n + h]) * cell[h] + sigmoid(gates[h]) * tanh(gates[2 * n + h])
+    for h in range(n):
+        hidden[h] = sigmoid(gates[3 * n + h]) * tanh(cell[h])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _decide(policy: Any, value: Any, leave: Any, tilt: Any, probs: Any) -> None:
     """The three deciding heads put together, as `agent.decide_from`; probs is (9,)."""
     for p in range(3):
@@ -70,7 +57,7 @@ def _decide(policy: Any, value: Any, leave: Any, tilt: Any, probs: Any) -> None:
         line[:] = policy[3 * p : 3 * p + 3]
         if p != 1:
             line[p] = np.float32(-1e9)
-        _softmax(line, 3)
+        softmax(line, 3)
         if p != 1:
             for a in range(3):
                 line[a] *= leave[p]
@@ -78,13 +65,13 @@ def _decide(policy: Any, value: Any, leave: Any, tilt: Any, probs: Any) -> None:
         high = max(value[0], value[1], value[2])
         total = np.float32(0)
         for a in range(3):
-            line[a] *= np.exp(tilt * (value[a] - high))
+            line[a] *= exp(tilt * (value[a] - high))
             total += line[a]
         for a in range(3):
             line[a] /= total
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _take(flat: Any, at: Any, n: int) -> Any:
     """The next n numbers of a flat array; `at` moves on."""
     start = at[0]
@@ -92,7 +79,7 @@ def _take(flat: Any, at: Any, n: int) -> Any:
     return flat[start : start + n]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def run(flat: Any, ints: Any, memory: Any, count: Any, obs: Any, imposed: Any, words: Any, out: Any) -> None:
     """Every row of a stretch, one tick after another; a stream is a stretch of one row.
 
@@ -192,7 +179,7 @@ def run(flat: Any, ints: Any, memory: Any, count: Any, obs: Any, imposed: Any, w
                 weight[j] = 0
                 for d in range(width):
                     weight[j] += memo[j, d] * ask[d] * root
-            _softmax(weight, k + 1)
+            softmax(weight, k + 1)
             context[:] = 0
             _add(context, memo, weight[: k + 1])
             if foresees[k] > 0:
@@ -202,7 +189,7 @@ def run(flat: Any, ints: Any, memory: Any, count: Any, obs: Any, imposed: Any, w
                 thought[:] = reads[k * wide : (k + 1) * wide]
             _add(thought, recall[k], context)
             for i in range(wide):
-                thought[i] = _tanh(thought[i])
+                thought[i] = tanh(thought[i])
             logits[:] = answer_bias[k]
             _add(logits, answer[k], thought)
             word = 0
@@ -221,14 +208,14 @@ def run(flat: Any, ints: Any, memory: Any, count: Any, obs: Any, imposed: Any, w
             weight[k] = 0
             for d in range(width):
                 weight[k] += memo[k + 1, d] * weigh[d]
-        _softmax(weight, n_steps)
+        softmax(weight, n_steps)
         context[:] = 0
         _add(context, memo[1:], weight[:n_steps])
         _add(judged, judge_summary, context)
         if n_past > 0:
             _add(judged, judge_past, hidden)
         for j in range(n_judge):
-            judged[j] = _tanh(judged[j])
+            judged[j] = tanh(judged[j])
         final[:] = heads_bias
         _add(final, heads, judged)
         line = out[t]
@@ -236,6 +223,6 @@ def run(flat: Any, ints: Any, memory: Any, count: Any, obs: Any, imposed: Any, w
             line[9 + f] = forecast_mean[f] + forecast_scale[f] * foreseen[f]
         for p in range(3):
             line[14 + p] = final[9 + p]
-            line[17 + p] = _sigmoid(final[12 + p])
+            line[17 + p] = sigmoid(final[12 + p])
         line[20:29] = final[:9]
         _decide(final[:9], line[14:17], line[17:20], tilt, line[:9])
