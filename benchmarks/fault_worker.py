@@ -28,7 +28,8 @@ from decot.live.journal import Journal
 from decot.live.lease import Lease
 from decot.live.risk import Guard, Limits
 from decot.live.venue_ccxt import CcxtVenue
-from decot.live.worker import Worker, WorkerConfig
+from decot.live.worker import Worker
+from decot.live.worker_parts import WorkerConfig
 from decot.market.account import Account
 from decot.market.desk import plan
 from decot.market.orders import Holding

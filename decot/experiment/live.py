@@ -48,7 +48,8 @@ from decot.live.record import Recorded, read
 from decot.live.risk import Guard, Limits
 from decot.live.snapshot import State, live_folder, read_lines
 from decot.live.venue_ccxt import CcxtVenue
-from decot.live.worker import Bar, Ended, Watch, Worker, WorkerConfig
+from decot.live.worker import Bar, Watch, Worker
+from decot.live.worker_parts import Ended, WorkerConfig
 from decot.market.account import Account
 from decot.market.rules import VenueRules, load_rules
 from decot.model.checkpoint import load
@@ -262,7 +263,7 @@ async def _session(
                 broker,
                 made.account,
                 touch=lambda: (worker.bid, worker.ask),
-                on_sent=lambda t_ms, refused: guard.sent(t_ms, was_refused=refused),
+                on_sent=lambda _, refused: guard.sent(pace.now_us() // 1_000, was_refused=refused),
             )
         if order.release:
             hand.release(order.release)
@@ -345,7 +346,7 @@ def session_table(experiment: Experiment, recorded: Recorded, capital_usdt: floa
         "drawdown": peak - equity,
         "entry_price": recorded.column("entry_price"),
         "exit_signal": ((held != 0) & (position != held)).astype(np.int8),
-        "execution_latency": recorded.column("latency_ms"),
+        "execution_latency": recorded.column("delay_ms"),
     }
     ahead = {name: around[name] for name in TARGETS}
     frame = pl.DataFrame({"timestamp": bars["timestamp"], **market, **ahead, **system})

@@ -35,6 +35,8 @@ from decot.model.checkpoint import load
 from schemas.ref import Ref
 
 _PATIENCE_S = 600.0
+_NEAR_MS = 10_000
+"""a fill further from every simulated one has no partner"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +84,11 @@ def replayed(
     prices = [_worse_bps(mine, theirs) for mine, theirs in pairs]
     times = [float(mine["t_ms"] - theirs["timestamp"]) for mine, theirs in pairs]
     exact = [
-        mine["price"] == theirs["price"]
-        and abs(mine["qty"] - theirs["qty"]) < rules.lot / 2
-        and mine["t_ms"] == theirs["timestamp"]
+        bool(
+            mine["price"] == theirs["price"]
+            and abs(mine["qty"] - theirs["qty"]) < rules.lot / 2
+            and mine["t_ms"] == theirs["timestamp"]
+        )
         for mine, theirs in pairs
     ]
     return Compared(
@@ -132,16 +136,20 @@ def tape_of_session(recorded: Recorded) -> Tape:
     names = ("bid_price", "ask_price", "bid_volume", "ask_volume")
     bid, ask, bid_qty, ask_qty = (recorded.column(name) for name in names)
     stamps = recorded.column("timestamp").astype(np.int64)
-    return Tape.of(stamps, bid, ask, bid_qty, ask_qty, latency_ms=recorded.column("latency_ms"))
+    return Tape.of(stamps, bid, ask, bid_qty, ask_qty, latency_ms=recorded.column("delay_ms"))
 
 
 def _paired(fills: Sequence[Mapping[str, Any]], simulated: np.ndarray) -> list[tuple[Mapping[str, Any], Any]]:
-    """Each fill with the next simulated one of its side, in order."""
-    pairs, left = [], list(simulated)
+    """Each fill with the simulated one of its side that is nearest in time, within `_NEAR_MS`; none is used twice."""
+    pairs, times, sides = [], simulated["timestamp"], simulated["side"]
+    is_free = np.ones(len(simulated), bool)
     for mine in fills:
-        found = next((k for k, theirs in enumerate(left) if int(theirs["side"]) == int(mine["side"])), None)
-        if found is not None:
-            pairs.append((mine, left.pop(found)))
+        apart = np.abs(times - mine["t_ms"])
+        usable = is_free & (sides == mine["side"]) & (apart <= _NEAR_MS)
+        if usable.any():
+            k = int(np.argmin(np.where(usable, apart, np.iinfo(np.int64).max)))
+            is_free[k] = False
+            pairs.append((mine, simulated[k]))
     return pairs
 
 

@@ -95,7 +95,7 @@ class PaperHand:
         self.broken: BaseException | None = None
         self._prefix = f"pp{hashlib.sha256(session.encode()).hexdigest()[:8]}"
         self._n = self._t_ms = 0
-        self._standing, self._stopped = 0, ""
+        self._standing = 0
 
     @property
     def position(self) -> int:
@@ -130,13 +130,11 @@ class PaperHand:
         self._write(self.desk.advance(t_ms, bid, ask, bid_qty, ask_qty), t_ms)
 
     def aim(self, target: int, bid: float, ask: float, latency_ms: float) -> None:
-        if self._stopped and target != self._standing:
-            target = 0
         self._standing = target
         self.desk.decide(target, latency_ms)
 
     def stop_entries(self, why: str) -> None:
-        self._stopped = why
+        """The worker aims a desk at nothing it may not have; nothing here acts by itself."""
 
     def halt(self, why: str) -> None:
         if not self.books.halted:
@@ -151,7 +149,6 @@ class PaperHand:
 
     def release(self, who: str) -> None:
         self._note("release", "", {"who": who})
-        self._stopped = ""
 
     async def open(self) -> list[str]:
         """Take up where the journal ends: cash, holding and open trade; what was on its way is gone."""

@@ -18,7 +18,7 @@ from decot.features.kernel import BAR_INPUTS, OUT_NAMES
 
 Array = npt.NDArray[np.float64]
 
-SYSTEM = ("held", "wanted", "target", "position", "quantity", "equity_usdt", "entry_price", "latency_ms")
+SYSTEM = ("held", "wanted", "target", "position", "quantity", "equity_usdt", "entry_price", "delay_ms")
 """held: what the mind was told it holds; wanted: what it chose; target: what the limits let through"""
 FIELDS = ("timestamp", "life", *BAR_INPUTS, *SYSTEM)
 """life: which start of the worker this bar belongs to, from 0"""

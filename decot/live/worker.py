@@ -7,15 +7,13 @@ milliseconds between bars: the kill switch, a silent feed, the limits, what the 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +31,9 @@ from decot.live.reconcile import Flat
 from decot.live.record import Recorder
 from decot.live.risk import Guard, Moment, Verdict, worst
 from decot.live.snapshot import N_FILLS, Publisher, Snapshot, State
+from decot.live.worker_parts import Ended, MindLike, Timings, WorkerConfig, allowed
+from decot.live.worker_view import hear_words, view_of
 from decot.model.stream import Step
-from decot.model.vocabulary import FORECASTS, NAMES, QUESTIONS
 
 Array = npt.NDArray[np.float64]
 Bar = tuple[int, Array]
@@ -44,70 +43,6 @@ Watch = Callable[[Array, Step, float], tuple[State, str]]
 BID, ASK, BID_QTY, ASK_QTY = (
     BAR_INPUTS.index(name) for name in ("bid_price", "ask_price", "bid_volume", "ask_volume")
 )
-STAGES = ("bar", "read", "decide", "order")
-N_TIMED = 4_096
-
-
-class MindLike(Protocol):
-    """A `live.mind.Mind`, or a stand-in for drills."""
-
-    def read(self, timestamp_ms: int, bar_row: Array) -> Array: ...
-    def decide(self, row: Array, position: int) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerConfig:
-    """How a session runs."""
-
-    session: str
-    symbol: str
-    mode: str = "paper"
-    venue: str = ""
-    clock_ms: int = 1_000
-    latency_ms: float = 300.0
-    """paper: from a decision to the book"""
-    warm_bars: int = 0
-    """bars seen before the first decision may act, counted from the first bar of the past"""
-    max_bars: int = 0
-    """end after so many; 0 runs until it is stopped"""
-    quiet_s: float = 0.0
-    """end after so long without any quote; 0 never does (a replayed tape has an end, a market has none)"""
-    reconcile_s: float = 30.0
-    show_s: float = 0.5
-    watch_s: float = 0.01
-    """how often switch, feed and hand are looked at"""
-
-
-@dataclass(slots=True)
-class Ended:
-    """How a session ended."""
-
-    state: State
-    why: str
-    flat: Flat | None = None
-    stop_s: float = math.nan
-    """from the moment the reason was seen to flat and confirmed"""
-    n_bars: int = 0
-
-
-@dataclass(slots=True)
-class Timings:
-    """The last latencies of each stage, µs."""
-
-    kept: dict[str, deque[float]] = field(
-        default_factory=lambda: {stage: deque(maxlen=N_TIMED) for stage in STAGES}
-    )
-
-    def add(self, stage: str, us: float) -> None:
-        self.kept[stage].append(us)
-
-    def told(self) -> dict[str, tuple[float, float]]:
-        """stage → (p50, p99)"""
-        return {
-            stage: (float(np.percentile(seen, 50)), float(np.percentile(seen, 99)))
-            for stage, seen in self.kept.items()
-            if seen
-        }
 
 
 class Worker:
@@ -145,10 +80,10 @@ class Worker:
         self._asked: tuple[State, str] | None = None
         self._asked_at = 0.0
         self._must_reconcile = ""
-        self._fills: deque[dict[str, Any]] = deque(maxlen=N_FILLS)
-        self._verdict: Verdict | None = None
-        self._step: Any = None
-        self._columns: Array = np.zeros(0)
+        self.last_fills: deque[dict[str, Any]] = deque(maxlen=N_FILLS)
+        self.verdict: Verdict | None = None
+        self.step: Any = None
+        self.columns: Array = np.zeros(0)
         self._anomaly: tuple[State, str] = ("running", "")
         self._last: list[Any] | None = None
         self._told_at = 0
@@ -229,7 +164,7 @@ class Worker:
                 why, state = str(fenced), "halted"
                 break
             except (RiskHalt, VenueUnavailable) as error:
-                self.publisher.note("events", {"t_ms": self._now_ms(), "state": "halted", "why": str(error)})
+                self.publisher.note("events", {"t_ms": self.now_ms(), "state": "halted", "why": str(error)})
             await asyncio.sleep(0.05)
         took = clock.stopwatch() - began
         with suppress(RiskHalt):
@@ -260,7 +195,7 @@ class Worker:
         """The account is compared with the venue before anything enters again."""
         self._must_reconcile = self._must_reconcile or why
         self.hand.stop_entries(f"reconnecting: {why}")
-        self.publisher.note("events", {"t_ms": self._now_ms(), "state": self.state, "why": why})
+        self.publisher.note("events", {"t_ms": self.now_ms(), "state": self.state, "why": why})
 
     def _on_fill(self, fill: dict[str, Any]) -> None:
         self.n_fills += 1
@@ -274,7 +209,7 @@ class Worker:
             "is_maker": fill["maker"],
             "trade_id": fill["trade_id"],
         }
-        self._fills.append(line)
+        self.last_fills.append(line)
         self.publisher.note("fills", line)
 
     # ---- a bar -----------------------------------------------------------------------------------------
@@ -297,7 +232,7 @@ class Worker:
             self._anomaly = self.watch(columns, step, mid)
         self.timings.add("read", (read_at - began) * 1e6)
         self.timings.add("decide", (clock.stopwatch() - read_at) * 1e6)
-        self._columns, self._step, self._n_seen = columns, step, self._n_seen + 1
+        self.columns, self.step, self._n_seen = columns, step, self._n_seen + 1
         state = self._weigh(t_ms, bid, ask)
         target = allowed(int(step.action), held, state)
         if self._n_seen <= self.config.warm_bars:
@@ -332,9 +267,9 @@ class Worker:
         self._last = None
 
     def _say(self, t_ms: int, mid: float, held: int, target: int) -> None:
-        words = [int(word) for word in self._step.words]
+        words = [int(word) for word in self.step.words]
         said = {"t_ms": t_ms, "row": self.n_bars, "price": mid, "position": held, "target": target}
-        told = {"sentence_en": self._step.say("en"), "sentence_fr": self._step.say("fr"), "words": words}
+        told = {"sentence_en": self.step.say("en"), "sentence_fr": self.step.say("fr"), "words": words}
         self.publisher.note("decisions", said | told)
 
     # ---- what may stop it ------------------------------------------------------------------------------
@@ -357,10 +292,10 @@ class Worker:
             anomaly_state=self._anomaly[0],
         )
         day = self.guard.day, self.guard.lost_day
-        self._verdict = self.guard.weigh(moment)
+        self.verdict = self.guard.weigh(moment)
         if (self.guard.day, self.guard.lost_day) != day:
             self._remember()
-        state, why_now = self._verdict.state, self._verdict.why
+        state, why_now = self.verdict.state, self.verdict.why
         if self._must_reconcile:
             state, why_now = worst(state, "reduced"), why_now or f"reconciling after {self._must_reconcile}"
         if state != self.state:
@@ -391,7 +326,8 @@ class Worker:
                 self.stop("flat", f"no quote for {silent:.1f} s: the tape is over")
             if self.n_bars and silent > self.guard.limits.stale_s:
                 before = self.state
-                if self._weigh(self._now_ms(), self.bid, self.ask) == "flat" and before != "flat":
+                is_out = self._weigh(self.now_ms(), self.bid, self.ask) == "flat" and before != "flat"
+                if is_out and self.config.mode == "live":  # on paper the next bar brings the way out
                     with suppress(VenueUnavailable, RiskHalt):
                         await self.hand.flatten(self.why)
             elif self.state == "flat" and self.hand.position and self.config.mode == "live":
@@ -427,65 +363,12 @@ class Worker:
     async def _show(self) -> None:
         while True:
             await asyncio.sleep(self.config.show_s)
-            self._hear_words()
+            self._told_at = hear_words(self, self._told_at)
             self.publisher.show(self.snapshot())
-
-    def _hear_words(self) -> None:
-        """What an operator or a tool says into the chain."""
-        path = self.publisher.folder / "inject.jsonl"
-        agent = getattr(self.mind, "agent", None)
-        if agent is None or not path.is_file():
-            return
-        lines = path.read_text().split("\n")[:-1]
-        for line in lines[self._told_at :]:
-            with suppress(ValueError, KeyError, TypeError, IndexError):
-                said = json.loads(line)
-                agent.hear(said["question"], said["answer"], int(said.get("ticks", 1)))
-                told = {"row": self.n_bars, "question": said["question"], "answer": said["answer"]}
-                more = {"ticks": int(said.get("ticks", 1)), "who": str(said.get("who", ""))}
-                event = {
-                    "t_ms": self._now_ms(),
-                    "state": self.state,
-                    "why": "told from outside",
-                    "told": told | more,
-                }
-                self.publisher.note("events", event)
-        self._told_at = len(lines)
 
     def snapshot(self) -> Snapshot:
         """This moment."""
-        mid = (self.bid + self.ask) / 2
-        equity = self.hand.equity(mid)
-        step, n = self._step, len(OUT_NAMES)
-        words = [int(word) for word in step.words] if step is not None else []
-        forecasts = getattr(step, "forecasts", ())
-        return Snapshot(
-            time_ms=self._now_ms(),
-            session=self.config.session,
-            symbol=self.config.symbol,
-            mode=self.config.mode,
-            bid=self.bid,
-            ask=self.ask,
-            position=self.hand.position,
-            quantity=self.hand.quantity,
-            equity_usdt=equity,
-            day_pnl_usdt=self.guard.day_pnl(equity),
-            drawdown_bps=self.guard.drawdown_bps(equity),
-            sentence_en=step.say("en") if step is not None else "",
-            sentence_fr=step.say("fr") if step is not None else "",
-            words={name: QUESTIONS[k].en[word] for k, (name, word) in enumerate(zip(NAMES, words))},
-            forecasts={name: float(value) for name, value in zip(FORECASTS, forecasts)},
-            regime=tuple(float(value) for value in self._columns[n : n + 6]),
-            risk=self._verdict.figures if self._verdict else {},
-            state=self.state,
-            why=self.why,
-            latency_us=self.timings.told(),
-            fills=tuple(self._fills),
-            n_bars=self.n_bars,
-            n_orders=self.hand.n_orders,
-            n_fills=self.n_fills,
-            venue=self.config.venue,
-        )
+        return view_of(self)
 
     def _note_state(
         self, state: State, why: str, *, flat: Flat | None = None, stop_s: float = math.nan
@@ -494,14 +377,7 @@ class Worker:
         more = (
             {"is_flat": flat.is_flat, "lots": flat.lots, "left": flat.left, "stop_s": stop_s} if flat else {}
         )
-        self.publisher.note("events", {"t_ms": self._now_ms(), "state": state, "why": why, **more})
+        self.publisher.note("events", {"t_ms": self.now_ms(), "state": state, "why": why, **more})
 
-    def _now_ms(self) -> int:
+    def now_ms(self) -> int:
         return self.pace.now_us() // 1_000
-
-
-def allowed(wanted: int, held: int, state: State) -> int:
-    """The target the limits let through: anything, or nothing new, or nothing."""
-    if state == "running" or (state == "reduced" and wanted == held):
-        return wanted
-    return 0
