@@ -1,8 +1,9 @@
 """The reasoning monitor on clean markets and on agents that were broken on purpose: false alarms per day, detection, delay.
 
 `python -m benchmarks.monitor --json [--source world standx]`. A demo-size agent is taught first (about a minute); the
-monitor is fitted on its training and validation rows. Clean rows are later days that neither has seen. Faults begin at random bars of those days and
-last an hour of bars: swapped heads, a frozen column, a market never seen, corrupted words. StandX needs DECOT_TAPES.
+monitor is fitted on its training and validation rows. Clean rows are later days that neither has seen. Faults begin at
+random bars of those days and last an hour of bars: swapped heads, a frozen column, a market never seen, corrupted words.
+StandX needs DECOT_TAPES.
 """
 
 from __future__ import annotations

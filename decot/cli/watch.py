@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from decot.cli.common import HOME, AsJson, Home, Quiet, fail, guarded, show
+from decot.cli.common import HOME, AsJson, Home, Profile, Quiet, fail, guarded, show
 
 app = typer.Typer()
 
@@ -89,6 +89,39 @@ def event(
     done = guarded(work, quiet=True)
     until = f"for {done['for_s']:g} s, from the next bar of a session that is running under {home}"
     show(json.dumps(done) if as_json else f"{done['says']}\n{until}")
+
+
+@app.command(epilog="Example:  decot monitor 3f2a9c   (beginning of the digest; `decot agents` lists them)")
+def monitor(
+    digest: Annotated[str, typer.Argument(help="the agent's digest in the registry, or its beginning")],
+    profile: Profile = "demo",
+    reduce_per_day: Annotated[
+        float, typer.Option(help="false alarms per day to aim at, before anything is wrong")
+    ] = 1.0,
+    flat_per_day: Annotated[float, typer.Option(help="how many of them may go as far as flat")] = 0.1,
+    home: Home = HOME,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn how an agent usually reasons, so that its sessions notice when it no longer does: reduce, then flat.
+
+    From the rows it was taught and chosen on. Sessions look for the result in HOME/monitor; without it they are not watched.
+    """
+
+    def work(listener: Any) -> dict[str, Any]:
+        from decot.experiment.baseline import fit_monitor
+        from decot.live.monitor import MonitorConfig
+
+        cfg = MonitorConfig(reduce_per_day=reduce_per_day, flat_per_day=flat_per_day)
+        return fit_monitor(home, digest, profile, cfg, listener)
+
+    done = guarded(work, quiet)
+    rows = [
+        f"{name:<14} reduce above {low:8.3f}   flat above {high:8.3f}"
+        for name, (low, high) in done["bounds"].items()
+    ]
+    head = f"{done['digest'][:12]}: perplexity {done['taught']['perplexity']:.3f} on what it was taught"
+    show(json.dumps(done) if as_json else "\n".join([head, *rows, done["file"]]))
 
 
 def _seconds(text: str) -> float:

@@ -77,3 +77,13 @@ def test_the_dashboard_runs_as_a_command(tmp_path):
         child.send_signal(signal.SIGINT)
         assert child.wait(20) in (0, -2, 130)
         child.stderr.close()
+
+
+def test_an_agent_that_is_not_there_cannot_be_watched(tmp_path):
+    """The error names the agent and the exit code is 1; bad rates are refused before anything is read."""
+    done = RUN.invoke(app, ["monitor", "3f2a9c", "--home", str(tmp_path), "--quiet"])
+    assert done.exit_code == 1
+    assert "3f2a9c" in done.output
+    done = RUN.invoke(app, ["monitor", "3f2a9c", "--home", str(tmp_path), "--flat-per-day", "2"])
+    assert done.exit_code == 1
+    assert "above reduce_per_day" in done.output

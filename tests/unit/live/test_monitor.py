@@ -160,7 +160,7 @@ def test_calibration_measures_what_is_watched():
     batch = scores_of(clean, base.table, base.acts, base.forecast, 1)
     monitor = Monitor(base)
     live = []
-    for row, seen, step, mid in ticks(rows[:400], replace_length(clean, 400)):
+    for row, _, step, mid in ticks(rows[:400], replace_length(clean, 400)):
         live.append(monitor._scores(row, step, mid, None))
         monitor._n += 1
     np.testing.assert_allclose(np.array(live)[1:], batch[1:400], atol=1e-6)
