@@ -35,11 +35,12 @@ TARGET = 5.0
 
 
 class Windowed(torch.nn.Module):
-    """What a windowed agent computes at one tick: the whole trunk over 100 rows, then one decision."""
+    """What a windowed agent computes at one tick: the whole trunk over 100 rows, then one decision, in torch's operations."""
 
     def __init__(self, agent: Agent) -> None:
         super().__init__()
         self.agent = agent
+        self.agent.is_fused = False
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y, _ = self.agent.trunk(x)

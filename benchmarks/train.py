@@ -1,8 +1,11 @@
 """How many env steps a second training takes, beside Stable-Baselines3 on 100×41 windows and RecurrentPPO; one thread.
 
 `python -m benchmarks.train --json [--skill SECONDS]`. Same trunk (Conv1d 41→32, LSTM 64), same planted market; 4 epochs
-and 16 gradient steps per 2,048 env steps for everybody. Rates are per CPU-second. `--skill` also measures the time to 70 %
-of the Kalman profit; a peer that is not there after SECONDS is reported with the ratio it has at least.
+and 16 gradient steps per 2,048 env steps for everybody, 512 samples each. Rates are per CPU-second, ours and the peers' in
+turns; the ratios compare rows of the market decided on, each counted once. Beside them, never compared: account-steps, where
+four sampled walks share the pass over a row, at as many gradient steps per account-step and samples per gradient step.
+`--skill` also measures the time to 70 % of the Kalman profit; a peer that is not there after SECONDS is reported with the
+ratio it has at least.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ WINDOW, FEATURES, HALF_LIFE, COST = 100, 41, 200.0, 3.0
 TARGETS = {"sb3-ppo": 40.0, "recurrent-ppo": 5.0, "time-to-skill/sb3-ppo": 20.0}
 EQUAL = {"batch": 4, "length": 128, "epochs": 4, "eval_every": 10**9}
 """512 rows an update, 4 gradient steps on them: 16 per 2,048, every row seen 4 times"""
+SHARED = EQUAL | {"length": 32, "advantage": "gae", "accounts": 4}
+"""512 account-steps an update on 128 rows, 4 gradient steps on them"""
 
 
 def planted(n: int, seed: int) -> tuple[Lesson, Steps]:
@@ -153,9 +158,10 @@ def cpu_rate(work: Callable[[], int]) -> float:
     return round(n / (time.process_time() - start), 1)
 
 
-def ours_rate(world: tuple[Lesson, Steps], n: int) -> float:
+def ours_rate(world: tuple[Lesson, Steps], n: int, plan: dict[str, Any] = EQUAL) -> float:
+    """Rows of the market decided on per CPU-second."""
     agent = Agent(ModelConfig(n_features=FEATURES, conv_filters=32, lstm_units=64), 0)
-    return cpu_rate(lambda: train(agent, *world, PPOConfig(env_steps=n, **EQUAL)).env_steps)
+    return cpu_rate(lambda: train(agent, *world, PPOConfig(env_steps=n, **plan)).env_steps)
 
 
 def sb3_model(world: tuple[Lesson, Steps], kind: str) -> Any:
@@ -219,18 +225,25 @@ def sb3_profit(model: Any, world: tuple[Lesson, Steps], n: int = 3_000) -> float
 def measure(n: int, seconds: float) -> dict[str, Any]:
     torch.set_num_threads(1)
     world = planted(60_000, 1)
-    ours_rate(world, 4_096)
-    rounds: dict[str, list[float]] = {"ours": []}
+    for plan in (EQUAL, SHARED):
+        ours_rate(world, 4_096, plan)
+    rounds: dict[str, list[float]] = {"ours": [], "shared": []}
     modules = {"sb3-ppo": "stable_baselines3", "recurrent-ppo": "sb3_contrib"}
     here = [name for name, module in modules.items() if importlib.util.find_spec(module)]
     for _ in range(2):
-        rounds["ours"].append(ours_rate(world, 16 * n))
+        rounds["ours"].append(ours_rate(world, 8 * n))
+        rounds["shared"].append(ours_rate(world, 2 * n, SHARED))
         for name in here:
             model = sb3_model(world, name)
             rounds.setdefault(name, []).append(cpu_rate(lambda model=model: model.learn(n).num_timesteps))
+            rounds["ours"].append(ours_rate(world, 4 * n))
     rates = {name: float(np.median(found)) for name, found in rounds.items()}
     ratios = {name: round(rates["ours"] / rates[name], 1) for name in here}
-    ours: dict[str, Any] = {"env_steps_per_cpu_s": rates["ours"]}
+    ours: dict[str, Any] = {
+        "env_steps_per_cpu_s": rates["ours"],
+        "market_rows_with_4_accounts_per_cpu_s": rates["shared"],
+        "account_steps_with_4_accounts_per_cpu_s": SHARED["accounts"] * rates["shared"],
+    }
     peers: dict[str, Any] = {name: {"env_steps_per_cpu_s": rates[name]} for name in here}
     if seconds > 0 and "sb3-ppo" in here:
         found = skill(world, seconds)

@@ -1,8 +1,8 @@
 """One tick of the agent as plain loops: convolution frame, LSTM cell, nine words, heads. Knows arrays only.
 
-The same numbers as `agent.py` to 1e-5, in a fixed order of additions, so that the same weights give the same bits wherever they
-run. Matrices are laid out (inputs, outputs), so that four rows are added at a time and the machine may do eight columns at
-once. Ragged vocabularies are padded to the widest question; `sizes` says how many answers count.
+The same numbers as `agent.py` to 1e-5, in a fixed order of additions, so that the same weights give the same bits wherever
+they run. Matrices are laid out (inputs, outputs), so that four rows are added at a time and the machine may do eight columns
+at once. Ragged vocabularies are padded to the widest question; `sizes` says how many answers count.
 
 Letters: K asked questions, D word width, S step width, F features, C filters, H LSTM units, G glance, A answers, J judge.
 """
