@@ -35,7 +35,7 @@ TARGET = 5.0
 
 
 class Windowed(torch.nn.Module):
-    """What a windowed agent computes at one tick: the whole trunk over 100 rows, then one decision, in torch's operations."""
+    """What a windowed agent computes at one tick: the trunk over 100 rows, then one decision, in torch's operations."""
 
     def __init__(self, agent: Agent) -> None:
         super().__init__()
