@@ -4,7 +4,7 @@ Tables, cuts and shares come from rows the agent was taught on; means, spreads a
 Bounds: whole days are put together from random blocks of either part (moving-block bootstrap, Künsch 1989), every day is
 watched as a live one would be, and the highest value of a channel within each hour is taken. Their law is fitted as
 Gumbel's, the bound is where it is crossed as often per day as was declared, shared out evenly among the channels, then put
-further out by a margin; of the two parts the wider bound counts.
+further out by a margin; of the two parts the wider bound counts. Every score and column is bounded by itself.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from decot.model.vocabulary import N_QUESTIONS, NAMES, OUTLOOK
 
 _LEAST_ROWS = 2_000
 _EULER = 0.5772156649015329
-ODD_ACTS = 10
-"""of the most unlikely kind, within the memory of the running mean"""
-_MARGIN = {"frozen": (1.0, 3.0)}
-"""channels whose bounds are not estimated: a column may stand still as long as `longest_run` says, and not thrice that"""
+ODD_ACTS, ODD_WORDS = 10, 12
+"""acts of the most unlikely kind, contradictions of one question, within the memory of the running mean"""
+STANDS = (1.0, 3.0)
+"""a column may stand still as long as `longest_run` says, and not thrice that"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,13 +121,10 @@ def fit_baseline(
         forecast=usual,
         bounds=dict.fromkeys(CHANNELS, (np.inf, np.inf)),
     )
-    usual_psi = _usual_psi(half_made, unseen, taught)
-    half_made = replace(half_made, usual_psi=usual_psi)
-    rng, pairs = np.random.default_rng(seed), []
-    for turn, part in enumerate((taught, unseen)):
-        peaks = _days(half_made, part, days, rng, on_step, turn)
-        pairs.append([_bound(peaks[:, k], cfg) for k in range(len(CHANNELS))])
-    return replace(half_made, bounds=_wider(half_made, pairs) | _MARGIN)
+    half_made = replace(half_made, usual_psi=_usual_psi(half_made, unseen, taught))
+    rng = np.random.default_rng(seed)
+    lived = [_days(half_made, part, days, rng, on_step, turn) for turn, part in enumerate((taught, unseen))]
+    return _bounded(half_made, [one[0] for one in lived], [one[1] for one in lived])
 
 
 def surprise_table(words: Words) -> Array:
@@ -227,8 +224,11 @@ def _usual_psi(base: Baseline, *parts: Clean) -> Array:
 def _days(
     base: Baseline, part: Clean, days: int, rng: np.random.Generator,
     on_step: Callable[[int, int], None] | None, turn: int,
-) -> Array:  # fmt: skip
-    """(hours, channels) the highest value within each hour of days made up of random blocks of one part."""
+) -> tuple[Array, Array]:  # fmt: skip
+    """What days made up of random blocks of one part are like.
+
+    (hours, S) the highest mean of each score within each hour; (looks, days, C) the PSI of each column over its usual one.
+    """
     cfg, n = base.cfg, round(86_400_000 / base.clock_ms)
     ahead, hour = max(1, round(10_000 / base.clock_ms)), max(1, n // 24)
     codes = _codes(base, part)
@@ -236,52 +236,79 @@ def _days(
     block = min(len(part) // 2, max(300, round(2 * cfg.drift_half_life)))
     firsts = rng.integers(0, len(part) - block + 1, size=(-(-n // block), days))
     weight, fading = weights_of(cfg), Fading(base.bins, cfg.drift_half_life, days)
-    mean, peaks, looks = np.zeros((days, len(SCORES))), np.full((24, days, 4), -np.inf), []
+    mean, peaks, looks = np.zeros((days, len(SCORES))), np.full((24, days, len(SCORES)), -np.inf), []
     for t in range(n):
         at = firsts[t // block] + t % block
         mean += weight * (z[at] - mean)
-        now = np.stack([mean[:, 0], mean[:, 1:-3].max(1), mean[:, -3], mean[:, -2:].max(1)], 1)
         into = peaks[min(23, t // hour)]
-        np.maximum(into, now, out=into)
+        np.maximum(into, mean, out=into)
         fading.add(codes[at])
         if t % (3 * cfg.every) == 0:
             looks.append(fading.psi() / base.usual_psi)
             if on_step is not None:
                 on_step(turn * n + t, 2 * n)
-    excess = np.stack(looks)
-    drift, breadth = (_hourly(x) for x in (excess.max(2), np.minimum(excess, 3.0).mean(2)))
-    return np.column_stack([peaks.reshape(24 * days, 4), drift, breadth, np.zeros(24 * days)])
+    return peaks.reshape(24 * days, -1), np.stack(looks)
 
 
 def _hourly(values: Array) -> Array:
-    """(looks, days) → (24 · days,) the highest of each hour, hours first."""
+    """(looks, days, …) → (24 · days, …) the highest of each hour, hours first."""
     return np.concatenate([part.max(0) for part in np.array_split(values, 24)])
 
 
-def _bound(peaks: Array, cfg: MonitorConfig) -> tuple[float, float]:
-    """Where Gumbel's law of the hourly peak is crossed as often per day as this channel's share allows, and a margin."""
+def _bound(peaks: Array, cfg: MonitorConfig, n_series: int) -> tuple[float, float]:
+    """Where Gumbel's law of the hourly peak is crossed as often per day as one of n series may, and a margin."""
     middle = float(peaks.mean())
     scale = max(float(peaks.std(ddof=1)) * np.sqrt(6) / np.pi, 0.02 * abs(middle), 1e-6)
-    share = 24 * (len(CHANNELS) - len(_MARGIN))
     low, high = (
-        middle + cfg.margin * scale * float(np.log(share / rate) - _EULER)
+        middle + cfg.margin * scale * float(np.log(24 * n_series / rate) - _EULER)
         for rate in (cfg.reduce_per_day, cfg.flat_per_day)
     )
-    return float(low), float(high)
+    return low, high
 
 
-def _wider(base: Baseline, pairs: list[list[tuple[float, float]]]) -> dict[str, tuple[float, float]]:
-    """The wider bounds of both parts; where usual is 0, flat is at least twice as far from it as reduce.
+def _widest(parts: list[Array], cfg: MonitorConfig, n_series: int) -> Array:
+    """(series, 2) reduce and flat bounds of every series, the wider ones of both parts."""
+    found = [[_bound(part[:, k], cfg, n_series) for k in range(part.shape[1])] for part in parts]
+    return np.asarray(np.max(np.array(found), axis=0), np.float64)
 
-    Where hardly anything odd was ever done, a single odd act would sound the alarm: it takes at least ODD_ACTS.
+
+def _bounded(base: Baseline, peaks: list[Array], looks: list[Array]) -> Baseline:
+    """Every score and column in units of its own reduce bound, so that a noisy one does not hide the others.
+
+    Where hardly anything odd was ever said or done, a single oddity would sound the alarm: it takes some.
     """
-    found, place = {}, SCORES.index("conduct")
-    act = (float(base.acts.max()) - base.mean[place]) / base.spread[place] * weights_of(base.cfg)[place]
-    for k, name in enumerate(CHANNELS):
-        low, high = (max(part[k][side] for part in pairs) for side in (0, 1))
-        low = max(low, ODD_ACTS * float(act)) if name == "conduct" else low
-        found[name] = (low, high if name in ("drift", "breadth") else max(high, 2 * low))
-    return found
+    cfg, n_series = base.cfg, len(SCORES) + 2
+    scores = _widest(peaks, cfg, n_series)
+    columns = _widest([_hourly(part) for part in looks], cfg, n_series * len(base.usual_psi))
+    breadth = [_hourly(np.minimum(part / columns[:, 0], 3.0).mean(2))[:, None] for part in looks]
+    spread_out = _widest(breadth, cfg, n_series)[0]
+    low = np.maximum(scores[:, 0], _oddities(base))
+    flat = np.maximum(2.0, scores[:, 1] / low)
+    readings, forecasts = slice(1, 1 + len(READINGS)), slice(-2, None)
+    bounds = {
+        "chain": (1.0, float(flat[0])),
+        "contradiction": (1.0, float(flat[readings].max())),
+        "conduct": (1.0, float(flat[-3])),
+        "forecasts": (1.0, float(flat[forecasts].max())),
+        "drift": (1.0, float((columns[:, 1] / columns[:, 0]).max())),
+        "breadth": (float(spread_out[0]), float(spread_out[1])),
+        "frozen": STANDS,
+    }
+    return replace(
+        base,
+        spread=base.spread * low,
+        usual_psi=base.usual_psi * columns[:, 0],
+        bounds={c: bounds[c] for c in CHANNELS},
+    )
+
+
+def _oddities(base: Baseline) -> Array:
+    """(S,) the mean that so many oddities of the worst kind leave behind; 0 for scores that are never still."""
+    worst, count = np.zeros(len(SCORES)), np.zeros(len(SCORES))
+    worst[1 : 1 + len(READINGS)], count[1 : 1 + len(READINGS)] = 1.0, ODD_WORDS
+    worst[-3], count[-3] = float(base.acts.max()), ODD_ACTS
+    least = count * weights_of(base.cfg) * (worst - base.mean) / base.spread
+    return np.asarray(np.maximum(least, 1e-3), np.float64)
 
 
 def _above(value: float) -> float:

@@ -106,7 +106,7 @@ def broken(clean: Clean, fault: str, at: int) -> Clean:
     elif fault == "swapped sides":
         actions[at:] = -actions[at:]
     elif fault == "forecasts turned round":
-        forecasts[at:] = -forecasts[at:]
+        forecasts[at:, :3] = -forecasts[at:, :3]
     return replace(clean, seen=seen, actions=actions,
                    decisions=replace(clean.decisions, words=words, forecasts=forecasts))  # fmt: skip
 
