@@ -25,13 +25,14 @@ from decot.rl.training import Callback, Trained
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "ppo-exact": {"advantage": "exact"},
-    "ppo-gae": {"advantage": "gae", "accounts": 128, "lam": 0.0, "entropy_end": 0.0},
+    "ppo-gae": {"advantage": "gae", "accounts": 128, "lam": 0.0, "wander": 0.1, "entropy_end": 0.0},
     "grpo": {
         "batch": 12,
         "length": 384,
         "tail": 128,
         "group": 64,
         "credit": "state",
+        "wander": 0.1,
         "gamma": 0.99,
         "entropy_end": 0.0,
         "kl": 0.0,

@@ -32,7 +32,7 @@ from decot.model.lesson import Lesson
 from decot.rl.batch import Reader, Stretches
 from decot.rl.lessons import value_loss
 from decot.rl.memory import snapshot
-from decot.rl.ppo import Learner, PPOConfig
+from decot.rl.ppo import Learner, PPOConfig, drawn_from
 from decot.rl.reward import held_pay, shaped
 from decot.rl.training import Callback, Trained, run_training
 from decot.rl.walks import pooled_to_go
@@ -133,23 +133,9 @@ def to_go(rewards: Tensor, gamma: float = 1.0) -> Tensor:
     return whole
 
 
-def step_advantage(after: Tensor, positions: Tensor | None = None) -> Tensor:
-    """How much better each decision did than the group's at that row, basis points.
-
-    Args:
-        after: (B, G, T) reward to go.
-        positions: (B, G, T) where each walk stood before it: compare only walks that stood alike. None compares all.
-    Returns:
-        (B, G, T); the members of one row (that stand alike) sum to zero.
-    """
-    if positions is None:
-        return after - after.mean(1, keepdim=True)
-    apart = torch.zeros_like(after)
-    for position in range(3):
-        here = (positions == position).to(after.dtype)
-        mean = (after * here).sum(1, keepdim=True) / here.sum(1, keepdim=True).clamp_min(1)
-        apart += here * (after - mean)
-    return apart
+def step_advantage(after: Tensor) -> Tensor:
+    """(B, G, T) reward to go → how much better it was than the group's at that row; the members of a row sum to zero."""
+    return after - after.mean(1, keepdim=True)
 
 
 def k3(now: Tensor, reference: Tensor) -> Tensor:
@@ -206,7 +192,8 @@ class GroupLearner(Learner):
         cfg = self.group_cfg
         log_pi = self.agent.decision(out).clamp_min(1e-8).log()[:, :-1]
         log_past = self.reference.decision(past).clamp_min(1e-8).log()[:, :-1]
-        pi = np.repeat(log_pi.exp().numpy(), cfg.group, 0)
+        log_drawn = drawn_from(log_pi, cfg.wander)
+        pi = np.repeat(log_drawn.exp().numpy(), cfg.group, 0)
         ret, buy, sell = (
             np.repeat(x[:, :-1], cfg.group, 0) for x in (batch.ret, batch.buy * cost, batch.sell * cost)
         )
@@ -219,26 +206,30 @@ class GroupLearner(Learner):
         rewards = torch.from_numpy(paid.astype(np.float32)).view(cfg.batch, cfg.group, -1)
         position, action = (torch.from_numpy(x.astype(np.int64)) for x in (walked.positions, walked.actions))
         advantage, taught = group_advantage(rewards.sum(-1), by_spread=cfg.by_spread, floor=cfg.floor_bps)
-        after = to_go(rewards, cfg.gamma)
+        stretch = torch.arange(cfg.batch).repeat_interleave(cfg.group)[:, None].expand(len(pi), pi.shape[1])
+        row = torch.arange(pi.shape[1]).expand(len(pi), pi.shape[1])
+        met = (stretch, row, position, action)
+        after, apart = to_go(rewards, cfg.gamma), None
         if cfg.credit == "state":
             stood, went = (x.reshape(rewards.shape) for x in (walked.positions, walked.actions))
-            after = torch.from_numpy(pooled_to_go(rewards.numpy(), stood, went, cfg.gamma).astype(np.float32))
-        if cfg.credit != "walk":
-            apart = step_advantage(after, position.view(rewards.shape) if cfg.credit == "state" else None)
+            ratio = (log_pi[met] - log_drawn[met]).exp().view(rewards.shape).numpy()
+            pooled = pooled_to_go(rewards.numpy(), stood, went, cfg.gamma, ratio)
+            after, apart = (torch.from_numpy(x.astype(np.float32)) for x in pooled)
+        elif cfg.credit == "to-go":
+            apart = step_advantage(after)
+        if apart is not None:
             advantage = apart * taught[..., None]
             if cfg.by_spread:
                 spread = advantage.square().mean((1, 2), keepdim=True).sqrt()
                 advantage = advantage / spread.clamp_min(max(cfg.floor_bps, 1e-6))
         stand, seen = standing(after, walked, buy, sell)
-        stretch = torch.arange(cfg.batch).repeat_interleave(cfg.group)[:, None].expand(len(pi), pi.shape[1])
-        row = torch.arange(pi.shape[1]).expand(len(pi), pi.shape[1])
         taught_rows = slice(0, pi.shape[1] - cfg.tail)
         at = (stretch[:, taught_rows], row[:, taught_rows], position[:, taught_rows], action[:, taught_rows])
         if cfg.credit != "walk":
             advantage = advantage[..., taught_rows]
         bps = float(walked.rewards.mean()) * 1_000
         stand, seen = stand[:, taught_rows], seen[:, taught_rows]
-        return Walks(at, advantage, taught, log_pi[at], log_past[at], bps, stand, seen)
+        return Walks(at, advantage, taught, log_drawn[at], log_past[at], bps, stand, seen)
 
     def _rewards(self, out: Output, walked: Rollout, ret: np.ndarray) -> np.ndarray:
         """(B·G, L−1) what the walks earned, with the terms that are switched on."""

@@ -192,6 +192,7 @@ class Learner:
         met = tally(
             pi[:, :-1], values[:, :-1], *pay, walks=cfg.accounts, gamma=cfg.gamma, lam=cfg.lam, rng=self.rng,
             by_peers=cfg.by_peers, last_values=values[:, -1], hold=hold, terms=self.terms(),
+            wander=cfg.wander,
         )  # fmt: skip
         mean = float((met.weight * met.advantage).sum((2, 3)).mean())
         centred = met.advantage - np.float32(mean)
@@ -199,7 +200,7 @@ class Learner:
         bps = float(met.rewards.mean()) / pi.shape[1] * 1_000
         as_tensor = torch.from_numpy
         return Judged(
-            log_pi[:, :-1],
+            drawn_from(log_pi[:, :-1], cfg.wander),
             as_tensor(centred / spread),
             as_tensor(met.weight),
             as_tensor(met.stand),
@@ -231,7 +232,7 @@ class Judged:
     """One batch seen with the old policy's eyes; T−1 rows."""
 
     log_pi: Tensor
-    """(B, T−1, 3, 3) of the old policy"""
+    """(B, T−1, 3, 3) of the old policy, or of what walks were drawn from"""
     advantage: Tensor
     """(B, T−1, 3, 3) in their own spread"""
     weight: Tensor
@@ -242,6 +243,11 @@ class Judged:
     """(B, T−1, 3) where `stand` was met; None is everywhere"""
     bps: float
     """profit of the old policy per 1,000 rows, at the costs of the moment"""
+
+
+def drawn_from(log_pi: Tensor, wander: float) -> Tensor:
+    """Log-probabilities of a policy that draws evenly with this share; itself where it is 0."""
+    return ((1 - wander) * log_pi.exp() + wander / 3).log() if wander > 0 else log_pi
 
 
 def worth(stand: np.ndarray, pi: np.ndarray, buy: np.ndarray, sell: np.ndarray) -> np.ndarray:

@@ -34,6 +34,9 @@ class PPOConfig:
     """of GAE: walks per stretch, sharing one trunk"""
     by_peers: bool = True
     """of GAE: judge a walk by the others that stood where it stands, not by the critic alone"""
+    wander: float = 0.0
+    """of walks (gae, grpo): share of decisions drawn evenly, and weighed back: a policy that was sure before costs were
+    full would else never again see what it no longer does"""
     entropy: float = 0.02
     entropy_end: float = 1.0
     """share of `entropy` that is left at the end; a policy that leaves with 3 % a tick earns well when its actions are
@@ -82,6 +85,8 @@ class PPOConfig:
             faults.append(
                 "sharpe, sortino, drawdown: they remember the walk; use ppo-gae or grpo, or leave them 0"
             )
+        if not 0 <= self.wander < 1:
+            faults.append(f"wander: {self.wander} is not in [0, 1)")
         if not 0 <= self.coherence_scale <= 1:
             faults.append(f"coherence_scale: {self.coherence_scale} is not in 0…1")
         if self.length < 2:

@@ -47,6 +47,7 @@ def tally(
     is_ruin: np.ndarray | None = None,
     hold: np.ndarray | None = None,
     terms: Terms | None = None,
+    wander: float = 0.0,
 ) -> Tally:
     """Walk every stretch `walks` times, each from a random position, and judge by λ-returns (arXiv 1506.02438, eq. 16).
 
@@ -73,7 +74,9 @@ def tally(
     pay = (np.asarray(x, np.float64) for x in (held_pay(ret) if hold is None else hold, buy, sell))
     extra = np.asarray(terms or Terms(), np.float64)
     return Tally(
-        *_tally(pi, values, *pay, gamma, lam, by_peers, luck.astype(np.float32), last, over, start, extra)
+        *_tally(
+            pi, values, *pay, gamma, lam, by_peers, luck.astype(np.float32), last, over, start, extra, wander
+        )
     )
 
 
@@ -92,6 +95,7 @@ def _tally(
     over: np.ndarray,
     start: np.ndarray,
     extra: np.ndarray,
+    wander: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     n_batch, n_rows = buy.shape
     n_walks = luck.shape[2]
@@ -101,14 +105,20 @@ def _tally(
     earned = np.zeros((n_batch, n_walks))
     held, gone = np.empty((n_rows, n_walks), np.int8), np.empty((n_rows, n_walks), np.int8)
     paid, found = np.empty((n_rows, n_walks)), np.empty((n_rows, n_walks))
-    reward = np.empty((n_walks, n_rows))
+    reward, rho = np.empty((n_walks, n_rows)), np.empty((n_rows, n_walks))
     total, count, ahead = np.empty(3), np.empty(3), np.empty(3)
     for b in range(n_batch):
         for w in range(n_walks):
             p = start[b, w]
             for t in range(n_rows):
                 u = luck[b, t, w]
-                a = 0 if u < pi[b, t, p, 0] else (1 if u < pi[b, t, p, 0] + pi[b, t, p, 1] else 2)
+                if u < wander:
+                    a = min(int(3 * u / wander), 2)
+                else:
+                    u = (u - wander) / (1 - wander)
+                    a = 0 if u < pi[b, t, p, 0] else (1 if u < pi[b, t, p, 0] + pi[b, t, p, 1] else 2)
+                own = pi[b, t, p, a]
+                rho[t, w] = own / ((1 - wander) * own + wander / 3)
                 move = a - p
                 paid[t, w] = move * buy[b, t] if move > 0 else -move * sell[b, t]
                 reward[w, t] = hold[b, t, a] - paid[t, w]
@@ -124,24 +134,25 @@ def _tally(
                 p, a = held[t, w], gone[t, w]
                 after = ahead[a]
                 if t + 1 < n_rows:
-                    after = (1 - lam) * ahead[a] + lam * found[t + 1, w]
+                    after = ahead[a] + lam * min(rho[t + 1, w], 1.0) * (found[t + 1, w] - ahead[a])
                 if over[b, t]:
                     after = 0.0
                 found[t, w] = reward[w, t] + gamma * after
-                total[p] += found[t, w]
-                count[p] += 1.0
+                total[p] += rho[t, w] * found[t, w]
+                count[p] += rho[t, w]
             for p in range(3):
-                ahead[p] = total[p] / count[p] if by_peers and count[p] > 0 else values[b, t, p]
+                ahead[p] = total[p] / count[p] if by_peers and count[p] > 1e-6 else values[b, t, p]
         for t in range(n_rows):
             total[:], count[:] = 0.0, 0.0
             for w in range(n_walks):
-                total[held[t, w]] += found[t, w]
-                count[held[t, w]] += 1.0
+                total[held[t, w]] += rho[t, w] * found[t, w]
+                count[held[t, w]] += rho[t, w]
             for w in range(n_walks):
                 p, a = held[t, w], gone[t, w]
                 yardstick = values[b, t, p]
                 if by_peers:
-                    yardstick = (total[p] - found[t, w] + yardstick) / count[p]
+                    others = count[p] - rho[t, w]
+                    yardstick = (total[p] - rho[t, w] * found[t, w] + yardstick) / (others + 1.0)
                 weight[b, t, p, a] += 1.0
                 signal[b, t, p, a] += found[t, w] - yardstick
                 stand[b, t, a] += found[t, w] + paid[t, w]
@@ -158,22 +169,32 @@ def _tally(
 
 
 def pooled_to_go(
-    rewards: np.ndarray, positions: np.ndarray, actions: np.ndarray, gamma: float = 1.0
-) -> np.ndarray:
-    """(B, G, T) what each decision is worth to the end: its reward, then the mean of all that stand where it went.
+    rewards: np.ndarray,
+    positions: np.ndarray,
+    actions: np.ndarray,
+    gamma: float = 1.0,
+    ratio: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(B, G, T) what each decision is worth to the end: its reward, then the mean of all that stand where it went; and
+    how much that is above the mean of all that stood where it was taken.
 
     The same expectation as following the walk itself, without the noise of what that one walk did later.
 
     Args:
         rewards: (B, G, T) bps; positions, actions: (B, G, T) index 0, 1, 2 before and after the decision.
+        ratio: (B, G, T) policy ÷ what the walks were drawn from, where the two differ.
     """
-    return _pooled(rewards.astype(np.float64), positions, actions, gamma)
+    weights = np.ones(rewards.shape) if ratio is None else ratio.astype(np.float64)
+    after, apart = _pooled(rewards.astype(np.float64), positions, actions, gamma, weights)
+    return after, apart
 
 
 @njit(cache=True)
-def _pooled(rewards: np.ndarray, positions: np.ndarray, actions: np.ndarray, gamma: float) -> np.ndarray:
+def _pooled(
+    rewards: np.ndarray, positions: np.ndarray, actions: np.ndarray, gamma: float, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     n_batch, n_walks, n_rows = rewards.shape
-    found = np.empty(rewards.shape)
+    found, apart = np.empty(rewards.shape), np.empty(rewards.shape)
     ahead, total, count = np.zeros(3), np.zeros(3), np.zeros(3)
     for b in range(n_batch):
         ahead[:] = 0.0
@@ -182,8 +203,11 @@ def _pooled(rewards: np.ndarray, positions: np.ndarray, actions: np.ndarray, gam
             for w in range(n_walks):
                 p = positions[b, w, t]
                 found[b, w, t] = rewards[b, w, t] + gamma * ahead[actions[b, w, t]]
-                total[p] += found[b, w, t]
-                count[p] += 1.0
+                total[p] += weights[b, w, t] * found[b, w, t]
+                count[p] += weights[b, w, t]
             for p in range(3):
-                ahead[p] = total[p] / max(count[p], 1.0)
-    return found
+                ahead[p] = total[p] / count[p] if count[p] > 1e-6 else 0.0
+            for w in range(n_walks):
+                p = positions[b, w, t]
+                apart[b, w, t] = found[b, w, t] - ahead[p] if count[p] > 1e-6 else 0.0
+    return found, apart

@@ -32,6 +32,19 @@ def test_many_walks_find_the_exact_advantages(lam):
     assert error < 0.15 * np.sqrt((met.weight * true.advantages**2).sum((2, 3)).mean())
 
 
+def test_wandering_does_not_change_what_things_are_worth():
+    """A third of the decisions drawn evenly: the advantages are still those of the policy, not of the wanderer."""
+    pi, *pay = market(2, 12)
+    pi = pi**3 / (pi**3).sum(-1, keepdims=True)
+    true = exact_advantages(pi, *pay, 0.9)
+    met = tally(
+        pi, np.zeros((2, 12, 3)), *pay, walks=4_000, gamma=0.9, lam=0.0, rng=np.random.default_rng(2), wander=0.33
+    )  # fmt: skip
+    error = np.sqrt((met.weight * (met.advantage - true.advantages) ** 2).sum((2, 3)).mean())
+    assert error < 0.15 * np.sqrt((met.weight * true.advantages**2).sum((2, 3)).mean())
+    assert (met.weight.sum(2) > 0.05).all()
+
+
 def test_looking_ahead_to_the_others_is_steadier():
     """Over forty rounds the spread of an estimate is several times smaller with λ = 0 than along the walk itself."""
     pi, *pay = market(1, 40)
@@ -101,5 +114,6 @@ def test_pooled_credit_is_the_mean_of_those_who_stand_there():
     """Two walks meet flat at row 1, earn 4 and 0 from there: each first decision counts 2 for what comes after."""
     rewards = np.array([[[1.0, 4.0], [-1.0, 0.0]]])
     positions, actions = np.array([[[0, 1], [2, 1]]]), np.array([[[1, 2], [1, 0]]])
-    found = pooled_to_go(rewards, positions, actions)
-    assert found[0].tolist() == [[3.0, 4.0], [1.0, 0.0]]
+    after, apart = pooled_to_go(rewards, positions, actions)
+    assert after[0].tolist() == [[3.0, 4.0], [1.0, 0.0]]
+    assert apart[0].tolist() == [[0.0, 2.0], [0.0, -2.0]]
