@@ -59,10 +59,10 @@ class Size:
 
 
 SIZES = {
-    "repeat": Size(rows=(20_000, 5_000, 10_000), env_steps=40_000, batch=8, length=64, burn_in=16, tail=8),
-    "oracle": Size(rows=(40_000, 5_000, 10_000), env_steps=200_000, batch=8, length=64, burn_in=16, tail=16),
-    "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=350_000),
-    "noise": Size(rows=(100_000, DAY, 3 * DAY), env_steps=120_000, batch=8),
+    "repeat": Size(rows=(20_000, 5_000, 10_000), env_steps=30_000, batch=8, length=64, burn_in=16, tail=8),
+    "oracle": Size(rows=(40_000, 5_000, 10_000), env_steps=80_000, batch=8, length=64, burn_in=16, tail=16),
+    "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=300_000),
+    "noise": Size(rows=(100_000, DAY, 3 * DAY), env_steps=80_000, batch=8),
 }
 CAUTION = 2.0
 """standard errors taken off a look on the choosing tape, the same everywhere"""
