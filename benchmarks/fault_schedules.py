@@ -109,7 +109,12 @@ class Schedule:
             old.unlink()
         self.clock = FastClock()
         self.venue = Scripted(
-            self.rng, self.clock, rules, troubles=troubles_of(kind), on_step=lambda name: self.step(name)
+            self.rng,
+            self.clock,
+            rules,
+            troubles=troubles_of(kind),
+            quote=57.0,  # three entries' worth, so that a doubled order would be filled rather than refused
+            on_step=lambda name: self.step(name),
         )
         crashes = 3 if kind in ("crash", "all") else 0
         self.crash_at = sorted(self.rng.randint(1, 90) for _ in range(self.rng.randint(0, crashes)))
@@ -299,7 +304,7 @@ class Schedule:
             if trade.order_id in sides:
                 held += trade.side * trade.qty - (trade.fee if trade.fee_in == "base" else 0)
                 most = max(most, held)
-        return int(most * self.venue.price > 19.6)
+        return int(most * self.venue.price > 24.0)  # one entry is 19, with the dust of the last at most 20
 
 
 class _Seen:
