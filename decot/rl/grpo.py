@@ -180,18 +180,22 @@ class GroupLearner(Learner):
             _, state = agent.trunk(batch.burn)
             out = agent(batch.obs, state, temperature=cfg.temperature)
             said = out.words
-            past = self.reference(batch.obs, self.reference.trunk(batch.burn)[1], said)
-            walks = self._walk(out, past, batch, cost)
+            walks = self._walk(out, batch, cost)
         told: dict[str, float] = {}
         for _ in range(cfg.epochs):
             loss, told = self._group_loss(batch, state, said, walks)
             told["grad_norm"] = self.descend(loss)
         return {**told, "cost": cost, "train_bps": walks.bps}
 
-    def _walk(self, out: Output, past: Output, batch: Stretches, cost: float) -> Walks:
+    def _past(self, batch: Stretches, said: Tensor) -> Tensor:
+        """Log-probabilities of the reference, under the very words that were said."""
+        past = self.reference(batch.obs, self.reference.trunk(batch.burn)[1], said)
+        return self.reference.decision(past).clamp_min(1e-8).log()[:, :-1]
+
+    def _walk(self, out: Output, batch: Stretches, cost: float) -> Walks:
         cfg = self.group_cfg
         log_pi = self.agent.decision(out).clamp_min(1e-8).log()[:, :-1]
-        log_past = self.reference.decision(past).clamp_min(1e-8).log()[:, :-1]
+        log_past = self._past(batch, out.words) if cfg.kl > 0 else log_pi
         log_drawn = drawn_from(log_pi, cfg.wander)
         pi = np.repeat(log_drawn.exp().numpy(), cfg.group, 0)
         ret, buy, sell = (
