@@ -207,8 +207,10 @@ def _checked(path: Path, n: int, text: bytes, before: Line | None, whole: list[b
         line = Line(**found)
     except (ValueError, TypeError):
         raise LedgerBroken(f"{path.name}: line {n} cannot be read: it was edited; restore it") from None
-    if _digest(line) != line.hash:
-        raise LedgerBroken(f"{path.name}: line {n} was edited: its hash does not fit its words; restore it")
+    if _digest(line) != line.hash or _canonical(found).encode() != text:
+        raise LedgerBroken(
+            f"{path.name}: line {n} was edited: its hash does not fit its words, or it was written anew; restore it"
+        )
     if line.n != n:
         later = any(json.loads(other).get("n") == n for other in whole[n:] if other.startswith(b"{"))
         why = "was reordered" if later else "was removed"

@@ -167,12 +167,19 @@ def test_prefect_keeps_its_runs_on_the_same_server(tmp_path, postgres):
     """With Prefect's database on PostgreSQL a flow run is found there afterwards, beside the mirrored studies."""
     psycopg = pytest.importorskip("psycopg")
     pytest.importorskip("prefect")
+    plain = postgres.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(
+            "create database prefect"
+        )  # its own: both number their schemas in a table of one name
     script = tmp_path / "flow.py"
     script.write_text(FLOW)
     env = {
         **os.environ,
         "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_API_DATABASE_CONNECTION_URL": postgres.replace("+psycopg", "+asyncpg"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": plain.replace("postgresql:", "postgresql+asyncpg:").replace(
+            "/postgres", "/prefect"
+        ),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
     done = subprocess.run(
@@ -182,6 +189,6 @@ def test_prefect_keeps_its_runs_on_the_same_server(tmp_path, postgres):
     assert done.stdout.split()[-1] == "42"
     studies, _ = mirrored(postgres, tmp_path)
     assert studies
-    with psycopg.connect(postgres.replace("+psycopg", "")) as connection:
+    with psycopg.connect(plain.replace("/postgres", "/prefect")) as connection:
         found = connection.execute("select count(*) from flow_run where state_name = 'Completed'").fetchone()
     assert found == (1,)
