@@ -20,6 +20,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 
 from decot import clock
+from decot.data.quarantine import DECISIONS
 from decot.errors import Transient
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
@@ -37,7 +38,8 @@ def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """The same inputs under the same code give the same key; tapes and profiles count by what is in them."""
     plain = json.dumps(_plain(parameters), sort_keys=True, ensure_ascii=False)
     said = (
-        f"{context.task.name}\n{code_version()}\n{plain}\n{_profile(parameters)}\n{_tape_digest(parameters)}"
+        f"{context.task.name}\n{code_version()}\n{plain}\n{_profile(parameters)}\n{_tape_digest(parameters)}\n"
+        f"{_decisions(parameters)}"
     )
     return hashlib.sha256(said.encode()).hexdigest()
 
@@ -66,6 +68,13 @@ def _tape_digest(parameters: dict[str, Any]) -> str:
     files += [Path(news)] if news else []
     found = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def _decisions(parameters: dict[str, Any]) -> str:
+    """What people decided about days in quarantine."""
+    order = parameters.get("order")
+    path = Path(order.home) / "quarantine" / DECISIONS if order else None
+    return path.read_text() if path is not None and path.is_file() else ""
 
 
 def say_if_kept(task: Task[..., Any], run: TaskRun, state: State[Any]) -> None:

@@ -34,28 +34,6 @@ app.add_typer(ledger_app, name="ledger")
 Digest = Annotated[str, typer.Argument(help="the agent's digest in the registry, or its beginning")]
 
 
-@app.command(
-    epilog="Example:  decot trade --paper 3f2a9c   (beginning of the digest; `decot agents` lists them)"
-)
-def trade(
-    digest: Annotated[str, typer.Argument(help="the agent's digest in the registry, or its beginning")],
-    paper: Annotated[
-        bool, typer.Option("--paper", help="no real order is sent (the only mode so far)")
-    ] = True,
-    profile: Profile = "demo",
-    minutes: Annotated[float, typer.Option(help="length of the session")] = 30.0,
-    home: Home = HOME,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """A paper session of a certified agent on the newest bars of the lake. Without a certificate: refused."""
-    from decot.experiment.trade import paper_session
-
-    del paper
-    summary = guarded(lambda listener: paper_session(home, digest, profile, minutes, listener), quiet)
-    show(json.dumps(summary) if as_json else summary["card"])
-
-
 @agents_app.callback(invoke_without_command=True)
 def agents(ctx: typer.Context, home: Home = HOME, as_json: AsJson = False) -> None:
     """Every agent the gate has certified, and how far it has come: candidate → certified → paper → live → retired."""

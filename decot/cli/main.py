@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from decot.cli import agents, context, data, evaluate, feeds, flows, track, watch
+from decot.cli import agents, context, data, evaluate, feeds, flows, track, trade, watch
 
 app = typer.Typer(
     name="decot",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-for part in (flows, feeds, data, context, agents, evaluate, track, watch):
+for part in (flows, feeds, data, context, agents, evaluate, trade, track, watch):
     app.add_typer(part.app)
 
 

@@ -51,12 +51,18 @@ class Place:
         }
 
     def land(self, symbol: str, refs: Mapping[str, Ref]) -> dict[str, Ref]:
-        """Move staged tables into the lake; each names the staged raw tables as its sources."""
+        """Move staged tables into the lake; bars name what they were built of, base names the bars."""
         frames = self.staged(refs)
         landed: dict[str, Ref] = {}
         for name, frame in frames.items():
-            landed[name] = _store(self.lake, name, frame, symbol, tuple(landed.values()))
+            landed[name] = _store(self.lake, name, frame, symbol, _sources(name, landed))
         return landed
+
+
+def _sources(name: str, landed: Mapping[str, Ref]) -> tuple[Ref, ...]:
+    if name == "bars":
+        return tuple(ref for other, ref in landed.items() if other.startswith("raw_"))
+    return (landed["bars"],) if name == "base" else ()
 
 
 def _store(lake: Lake, name: str, frame: pl.DataFrame, symbol: str, sources: Sequence[Ref]) -> Ref:
