@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from decot.errors import GapInData, ModelFault
 from decot.live.drift import N_BINS, Bins, Fading
-from decot.live.monitor import (
+from decot.live.habits import (
     CHANNELS,
     FORECAST_5S,
     FORECAST_10S,
