@@ -214,26 +214,30 @@ class GroupLearner(Learner):
         row = torch.arange(pi.shape[1]).expand(len(pi), pi.shape[1])
         met = (stretch, row, position, action)
         after, apart = to_go(rewards, cfg.gamma), None
+        ratio = (log_pi[met] - log_drawn[met]).exp().view(rewards.shape)
         if cfg.credit == "state":
             stood, went = (x.reshape(rewards.shape) for x in (walked.positions, walked.actions))
-            ratio = (log_pi[met] - log_drawn[met]).exp().view(rewards.shape).numpy()
-            pooled = pooled_to_go(rewards.numpy(), stood, went, cfg.gamma, ratio)
+            pooled = pooled_to_go(rewards.numpy(), stood, went, cfg.gamma, ratio.numpy())
             after, apart = (torch.from_numpy(x.astype(np.float32)) for x in pooled)
         elif cfg.credit == "to-go":
             apart = step_advantage(after)
         if apart is not None:
             advantage = apart * taught[..., None]
             if cfg.by_spread:
-                spread = advantage.square().mean((1, 2), keepdim=True).sqrt()
+                spread = (ratio * advantage.square()).mean((1, 2), keepdim=True).sqrt()
                 advantage = advantage / spread.clamp_min(max(cfg.floor_bps, 1e-6))
         stand, seen = standing(after, walked, buy, sell)
         taught_rows = slice(0, pi.shape[1] - cfg.tail)
         at = (stretch[:, taught_rows], row[:, taught_rows], position[:, taught_rows], action[:, taught_rows])
         if cfg.credit != "walk":
             advantage = advantage[..., taught_rows]
+        if cfg.wander > 0:  # a decision the policy would hardly take counts as little as it would be taken
+            advantage = (advantage if cfg.credit != "walk" else advantage[..., None]) * ratio[
+                ..., taught_rows
+            ]
         bps = float(walked.rewards.mean()) * 1_000
         stand, seen = stand[:, taught_rows], seen[:, taught_rows]
-        return Walks(at, advantage, taught, log_drawn[at], log_past[at], bps, stand, seen)
+        return Walks(at, advantage, taught, log_pi[at], log_past[at], bps, stand, seen)
 
     def _rewards(self, out: Output, walked: Rollout, ret: np.ndarray) -> np.ndarray:
         """(B·G, L−1) what the walks earned, with the terms that are switched on."""

@@ -194,15 +194,19 @@ class Learner:
             by_peers=cfg.by_peers, last_values=values[:, -1], hold=hold, terms=self.terms(),
             wander=cfg.wander,
         )  # fmt: skip
-        mean = float((met.weight * met.advantage).sum((2, 3)).mean())
+        old = log_pi[:, :-1]
+        own = (
+            met.weight * (old - drawn_from(old, cfg.wander)).exp().numpy()
+        )  # as often as the policy itself goes there
+        mean = float((own * met.advantage).sum((2, 3)).mean())
         centred = met.advantage - np.float32(mean)
-        spread = np.sqrt((met.weight * centred**2).sum((2, 3)).mean()) + 1e-8
+        spread = np.sqrt((own * centred**2).sum((2, 3)).mean()) + 1e-8
         bps = float(met.rewards.mean()) / pi.shape[1] * 1_000
         as_tensor = torch.from_numpy
         return Judged(
-            drawn_from(log_pi[:, :-1], cfg.wander),
+            old,
             as_tensor(centred / spread),
-            as_tensor(met.weight),
+            as_tensor(own),
             as_tensor(met.stand),
             as_tensor(met.seen),
             bps,
@@ -232,7 +236,7 @@ class Judged:
     """One batch seen with the old policy's eyes; T−1 rows."""
 
     log_pi: Tensor
-    """(B, T−1, 3, 3) of the old policy, or of what walks were drawn from"""
+    """(B, T−1, 3, 3) of the old policy"""
     advantage: Tensor
     """(B, T−1, 3, 3) in their own spread"""
     weight: Tensor
