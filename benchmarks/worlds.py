@@ -60,8 +60,8 @@ class Size:
 
 SIZES = {
     "repeat": Size(rows=(20_000, 5_000, 10_000), env_steps=30_000, batch=8, length=64, burn_in=16, tail=8),
-    "oracle": Size(rows=(40_000, 5_000, 10_000), env_steps=80_000, batch=8, length=64, burn_in=16, tail=16),
-    "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=300_000),
+    "oracle": Size(rows=(40_000, 5_000, 10_000), env_steps=60_000, batch=8, length=64, burn_in=16, tail=16),
+    "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=200_000, batch=8),
     "noise": Size(rows=(100_000, DAY, 3 * DAY), env_steps=80_000, batch=8),
 }
 CAUTION = 2.0
@@ -81,11 +81,14 @@ def taught(
 ) -> tuple[Agent, World, float]:
     """An agent that has learned a world, the tape nobody has looked at, and CPU-seconds spent."""
     size, (learn, choose, report) = SIZES[kind], tapes(kind, seed, first)
-    shape = {"batch": size.batch, "length": size.length}
-    if name == "grpo":  # its episodes have a tail that is walked and not taught
+    shape, env_steps = {"batch": size.batch, "length": size.length}, size.env_steps
+    if (
+        name == "grpo"
+    ):  # its episodes have a tail that is walked and not taught: as many updates as the others
         shape = {"batch": size.batch, "length": size.length + size.tail, "tail": size.tail}
+        env_steps = env_steps * (size.length + size.tail) // size.length
     cfg = plan(
-        name, env_steps=size.env_steps, burn_in=size.burn_in, eval_every=size.eval_every, caution=CAUTION,
+        name, env_steps=env_steps, burn_in=size.burn_in, eval_every=size.eval_every, caution=CAUTION,
         **shape, **settings,
     )  # fmt: skip
     agent = Agent(ModelConfig(n_features=learn[0].obs.shape[1], unrestricted=unrestricted), seed)

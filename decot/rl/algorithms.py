@@ -32,6 +32,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "tail": 128,
         "group": 64,
         "credit": "state",
+        "is_batch_spread": True,
         "wander": 0.1,
         "gamma": 0.99,
         "entropy_end": 0.0,

@@ -65,6 +65,8 @@ class GRPOConfig(PPOConfig):
     """updates between two looks at what the reference is"""
     by_spread: bool = True
     """divide by the group's spread; False is Dr.GRPO"""
+    is_batch_spread: bool = False
+    """one spread for all groups of a batch: quiet groups are then not blown up to the size of loud ones"""
     floor_bps: float = 0.1
     """spread below which a group has nothing to say"""
     temperature: float = 0.0
@@ -224,7 +226,8 @@ class GroupLearner(Learner):
         if apart is not None:
             advantage = apart * taught[..., None]
             if cfg.by_spread:
-                spread = (ratio * advantage.square()).mean((1, 2), keepdim=True).sqrt()
+                over = (0, 1, 2) if cfg.is_batch_spread else (1, 2)
+                spread = (ratio * advantage.square()).mean(over, keepdim=True).sqrt()
                 advantage = advantage / spread.clamp_min(max(cfg.floor_bps, 1e-6))
         stand, seen = standing(after, walked, buy, sell)
         taught_rows = slice(0, pi.shape[1] - cfg.tail)
