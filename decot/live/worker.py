@@ -77,6 +77,7 @@ class Worker:
         self.n_bars = self.n_fills = 0
         self._past, self._n_seen = past, 0
         self._stopping = asyncio.Event()
+        self._leaving = asyncio.Event()
         self._asked: tuple[State, str] | None = None
         self._asked_at = 0.0
         self._must_reconcile = ""
@@ -118,7 +119,14 @@ class Worker:
         self.guard.recall(self.hand.recall("guard"))
         tasks = [
             asyncio.create_task(work)
-            for work in (self.feed.run(self), self.hand.work(), self._look(), self._keep_time(), self._show())
+            for work in (
+                self.feed.run(self),
+                self.hand.work(),
+                self._look(),
+                self._leave(),
+                self._keep_time(),
+                self._show(),
+            )
         ]
         stopped = asyncio.create_task(self._stopping.wait())
         try:
@@ -301,6 +309,8 @@ class Worker:
         if state != self.state:
             self._note_state(state, why_now)
             self.hand.stop_entries(why_now)
+            if state == "flat" and self.config.mode == "live":
+                self._leaving.set()
         if state == "halted":
             self.stop("halted", why_now)
         return state
@@ -325,14 +335,18 @@ class Worker:
             if self.config.quiet_s and self.n_bars and silent > self.config.quiet_s:
                 self.stop("flat", f"no quote for {silent:.1f} s: the tape is over")
             if self.n_bars and silent > self.guard.limits.stale_s:
-                before = self.state
-                is_out = self._weigh(self.now_ms(), self.bid, self.ask) == "flat" and before != "flat"
-                if is_out and self.config.mode == "live":  # on paper the next bar brings the way out
-                    with suppress(VenueUnavailable, RiskHalt):
-                        await self.hand.flatten(self.why)
-            elif self.state == "flat" and self.hand.position and self.config.mode == "live":
-                with suppress(VenueUnavailable, RiskHalt):
-                    await self.hand.flatten(self.why)
+                self._weigh(self.now_ms(), self.bid, self.ask)
+            if self.state == "flat" and self.hand.position and self.config.mode == "live":
+                self._leaving.set()
+
+    async def _leave(self) -> None:
+        """Out of the market whenever the limits say flat, and the venue's word for it; on paper the next bar does it."""
+        while True:
+            await self._leaving.wait()
+            self._leaving.clear()
+            with suppress(VenueUnavailable, RiskHalt):
+                await self.hand.flatten(self.why)
+            await asyncio.sleep(self.config.watch_s)
 
     async def _keep_time(self) -> None:
         """Reconcile on a timer, and at once after trouble; a mismatch ends the session."""
