@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -47,7 +48,13 @@ def run(home: Path, track: TrackConfig, seconds: float = 0.0) -> tuple[float, st
 def hanging():
     """An endpoint that accepts and never answers."""
     server, kept = socket.create_server(("127.0.0.1", 0)), []
-    threading.Thread(target=lambda: [kept.append(server.accept()) for _ in range(99)], daemon=True).start()
+
+    def accept():
+        with contextlib.suppress(OSError):  # closed at the end
+            while True:
+                kept.append(server.accept())
+
+    threading.Thread(target=accept, daemon=True).start()
     yield f"http://127.0.0.1:{server.getsockname()[1]}"
     server.close()
 
