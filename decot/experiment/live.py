@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from decot import clock
+from decot.data.exchange.rules import split_symbol
 from decot.errors import CertificateRefused, ConfigError
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
@@ -183,6 +184,9 @@ class Made:
     account: Account
     session: str
     symbol: str
+    """as the venue writes it"""
+    own: str
+    """as the lake does"""
     past: list[Bar]
 
     @staticmethod
@@ -209,7 +213,8 @@ class Made:
             load_rules(venue, symbol),
             Account(capital_usdt=market["capital_usdt"]),
             name,
-            order.symbol or own,
+            order.symbol or "/".join(split_symbol(own)),
+            own,
             [],
         )
         before = read(made.folder)
@@ -372,7 +377,7 @@ def _told(order: LiveOrder, made: Made, certificate: Certificate, ended: Ended) 
     opening = _opening(made.folder)
     capital = opening or float(recorded.column("equity_usdt")[0])
     table = session_table(made.experiment, recorded, capital)
-    ref = made.place.put("session", table, symbol=made.session)
+    ref = made.place.put("session", table, symbol=made.own)
     fills = read_lines(made.place.home, made.session, "fills", 1_000_000)
     told = [
         event["told"]
