@@ -30,12 +30,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "batch": 12,
         "length": 384,
         "tail": 128,
-        "group": 64,
+        "group": 128,
         "credit": "state",
         "is_batch_spread": True,
         "wander": 0.1,
         "gamma": 0.99,
-        "entropy_end": 0.0,
         "kl": 0.0,
     },
 }
@@ -68,7 +67,10 @@ def plan(name: str, base: PPOConfig | None = None, **more: Any) -> PPOConfig:
     }
     chosen.pop("advantage", None)  # the name says it
     kind = GRPOConfig if name == "grpo" else PPOConfig
-    return kind(**{**SETTINGS[name], **chosen, **more})
+    settings = {**SETTINGS[name], **chosen, **more}
+    if "tail" in settings and "tail" not in more:  # of an episode somebody made shorter, a third
+        settings["tail"] = min(settings["tail"], settings["length"] // 3)
+    return kind(**settings)
 
 
 def teach(

@@ -22,7 +22,7 @@ def small_agent(n_features: int = 8, seed: int = 0) -> Agent:
 def test_the_observation_is_repeated(world, name):
     """Told which way the next move goes, it goes there: at least 95 % of what hindsight earns."""
     train_world, test_world = world("repeat", 4_000, 1), world("repeat", 2_000, 2)
-    cfg = plan(name, env_steps=40_000, **SMALL)
+    cfg = plan(name, env_steps=24_000, **SMALL)
     agent = train(small_agent(), *train_world, cfg).agent
     assert profit(agent, *test_world)[0] >= 0.95 * hindsight(test_world[1]).bound_bps
 
@@ -31,7 +31,7 @@ def test_the_observation_is_repeated(world, name):
 def test_an_oracle_column_is_used(world, name):
     """With the next return in sight it earns at least 80 % of the hindsight optimum after costs."""
     train_world, test_world = world("oracle", 12_000, 1), world("oracle", 3_000, 2)
-    cfg = plan(name, env_steps=100_000, **SMALL)
+    cfg = plan(name, env_steps=60_000, **SMALL)
     agent = train(small_agent(), *train_world, cfg).agent
     assert profit(agent, *test_world)[0] >= 0.80 * hindsight(test_world[1]).bound_bps
 
