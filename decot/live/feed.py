@@ -26,6 +26,9 @@ N_SKEWS = 15
 class Pace(Protocol):
     """What time it is for a session."""
 
+    runs_by_itself: bool
+    """whether time passes when nothing is heard"""
+
     def now_us(self) -> int: ...
 
     def heard(self, ts_us: int | None) -> int:
@@ -41,6 +44,8 @@ class WallPace:
         speed: market seconds per second.
     """
 
+    runs_by_itself = True
+
     def __init__(self, speed: float = 1.0, origin_us: int | None = None) -> None:
         self.speed, self._began = speed, clock.stopwatch()
         self._origin = clock.now_us() if origin_us is None else origin_us
@@ -54,6 +59,8 @@ class WallPace:
 
 class EventPace:
     """A clock that only frames move: for replays as fast as they are read, the same every time."""
+
+    runs_by_itself = False
 
     def __init__(self, origin_us: int = 0) -> None:
         self._us = origin_us

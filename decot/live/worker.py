@@ -326,6 +326,9 @@ class Worker:
         """Switch, feed and hand, every few milliseconds."""
         while True:
             await asyncio.sleep(self.config.watch_s)
+            if self.pace.runs_by_itself:  # a bar ends with its time, whether or not anything is heard
+                for bar in self.bars.advance(self.pace.now_us()):
+                    self._bar(*bar)
             if kill.is_pulled(self.home):
                 pulled = kill.pulled(self.home)
                 self.stop("halted", f"kill switch: {pulled.why if pulled else 'pulled'}")
