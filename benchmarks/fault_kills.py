@@ -219,7 +219,7 @@ async def stops(n: int, seed: int, kind: str, found: Found, say: Callable[[str],
                 flats = [e for e in drill.events()[seen:] if e["state"] in ("flat", "halted")]
                 return bool(flats) and drill.held() * 90_000 < 5 and not drill.venue.desk.open_orders()
 
-            out = await drill.until(is_out, 10.0)
+            out = await drill.until(is_out, 30.0 if kind == "loss" else 10.0)
             took = time.monotonic() - began
             if kind == "stale":
                 took -= 1.0  # the bound itself
