@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from decot import clock
 from decot.data.exchange.rules import split_symbol
 from decot.errors import CertificateRefused, ConfigError
@@ -27,33 +25,31 @@ from decot.experiment.order import Order
 from decot.experiment.place import Place
 from decot.experiment.school import schema_hash
 from decot.experiment.trade import feed_of
-from decot.features.observation import observe_row
 from decot.gate.approval import read_approval, read_session
 from decot.gate.certificate import Certificate, verify
 from decot.gate.keys import key_path, open_key
 from decot.gate.registry import Entry, Registry
 from decot.live.broker import Broker
+from decot.live.context_buffer import ContextBuffer, ListeningMind
 from decot.live.feed import CcxtFeed, EventPace, Pace, WallPace
 from decot.live.hands import Hand, LiveHand, PaperHand
 from decot.live.journal import Journal
 from decot.live.lease import Lease
 from decot.live.mind import Mind
-from decot.live.monitor import Baseline, Monitor
+from decot.live.monitor import Baseline, Monitor, watching
 from decot.live.record import read
 from decot.live.risk import Guard, Limits
-from decot.live.snapshot import State, live_folder
+from decot.live.snapshot import live_folder
 from decot.live.venue_ccxt import CcxtVenue
 from decot.live.worker import Bar, Watch, Worker
 from decot.live.worker_parts import Ended, WorkerConfig
 from decot.market.account import Account
 from decot.market.rules import VenueRules, load_rules
 from decot.model.checkpoint import load
-from decot.model.stream import Step
 from decot.report.progress import Listener, listening, say
 
 WARM_BARS = 2_000
 """bars the mind sees before it may act"""
-OF_MONITOR: dict[str, State] = {"normal": "running", "reduce": "reduced", "flat": "flat"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +285,7 @@ async def _session(
                 quiet_s=order.quiet_s,
             ),
             made.place.home,
-            made.make_mind(),
+            ListeningMind(made.make_mind(), ContextBuffer(made.place.home)),
             hand,
             feed,
             pace,
@@ -324,12 +320,4 @@ def _watch(made: Made) -> Watch | None:
     path = made.place.home / "monitor" / f"{made.entry.digest}.json"
     if not path.is_file():
         return None
-    monitor = Monitor(Baseline.open(path))
-    mind = made.make_mind()
-
-    def watch(row: np.ndarray, step: Step, mid: float) -> tuple[State, str]:
-        seen = mind.scaler.apply(observe_row(row)[None])[0]
-        verdict = monitor.step(row, seen, step, mid)
-        return OF_MONITOR[verdict.level], verdict.why
-
-    return watch
+    return watching(Monitor(Baseline.open(path)), made.make_mind().scaler)

@@ -24,6 +24,7 @@ from decot.data.record_decode import Quote, Trade
 from decot.errors import RiskHalt, VenueUnavailable
 from decot.features.kernel import BAR_INPUTS, OUT_NAMES
 from decot.live import kill
+from decot.live.attention import attention_of
 from decot.live.feed import Feed, Pace
 from decot.live.hands import Hand
 from decot.live.journal import Fenced
@@ -64,6 +65,8 @@ class Worker:
         on_bar: Callable[[int], None] | None = None,
     ) -> None:
         self.config, self.home, self.mind, self.hand, self.feed = config, home, mind, hand, feed
+        net = getattr(getattr(mind, "agent", None), "net", None)
+        self.attend = attention_of(net) if net is not None else None
         self.pace, self.guard, self.watch = pace, guard, watch
         self.delay_ms = delay_ms or (lambda row: config.latency_ms)
         self.on_bar = on_bar or (lambda done: None)
@@ -235,6 +238,7 @@ class Worker:
         read_at = clock.stopwatch()
         held = self.hand.stands_at
         step = self.mind.decide(columns, held)
+        self._note_told(t_ms, step)
         mid = (bid + ask) / 2
         if self.watch is not None:
             self._anomaly = self.watch(columns, step, mid)
@@ -256,6 +260,13 @@ class Worker:
         self.on_bar(self.n_bars)
         if self.n_bars == self.config.max_bars:
             self.stop("flat", f"{self.n_bars} bars are over")
+
+    def _note_told(self, t_ms: int, step: Any) -> None:
+        """What was said into this very decision, so that the session can be run again bit for bit."""
+        for event in getattr(step, "events", ()):
+            told = {"question": event.question, "answer": event.answer, "ticks": 1, "who": event.who}
+            line = {"t_ms": t_ms, "state": self.state, "why": "told from outside"}
+            self.publisher.note("events", line | {"told": {"row": self.n_bars, **told}})
 
     def _write_last(self, *, is_end: bool = False) -> None:
         """A bar is written when the next one ends, the last one when the session has left the market."""

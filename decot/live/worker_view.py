@@ -59,6 +59,7 @@ def view_of(worker: Worker) -> Snapshot:
         sentence_en=step.say("en") if step is not None else "",
         sentence_fr=step.say("fr") if step is not None else "",
         words={name: QUESTIONS[k].en[word] for k, (name, word) in enumerate(zip(NAMES, words))},
+        attention=worker.attend(step.words) if step is not None and worker.attend is not None else {},
         forecasts={name: float(value) for name, value in zip(FORECASTS, forecasts)},
         regime=tuple(float(value) for value in worker.columns[n : n + 6]),
         risk=worker.verdict.figures if worker.verdict else {},
