@@ -60,6 +60,7 @@ only-3: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/acceptance/module_3_training
 only-4: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/acceptance/module_4_gates_and_live
+	@$(BIN)/python -m benchmarks.faults --profile quick --json
 
 module-1: lint types imports unit
 	@$(MAKE) --no-print-directory only-1

@@ -27,6 +27,7 @@ from decot.features.observation import OBSERVATION, observe
 from decot.features.scaler import Scaler
 from decot.features.table import base_table, features_table
 from decot.live.broker import Broker
+from decot.live.context_buffer import ContextBuffer, ListeningMind, add, event_of
 from decot.live.feed import CcxtFeed, EventPace, WallPace
 from decot.live.hands import LiveHand, PaperHand
 from decot.live.journal import Journal, verify
@@ -242,3 +243,24 @@ def test_what_was_recorded_is_what_a_restart_warms_up_on(standx, tmp_path):
     assert len(rows) == len(recorded)
     assert rows[-1][0] == int(recorded.column("timestamp")[-1])
     np.testing.assert_array_equal(rows[10][1], recorded.rows[10, 2 : 2 + len(rows[10][1])])
+
+
+@pytest.mark.tapes
+def test_a_session_that_was_told_something_says_so_and_replays(standx, tmp_path):
+    """An event in the buffer is in the sentences and in the record; run again with it, every decision is the same."""
+    add(tmp_path, event_of("heavy selling reported", for_s=3_000, now_us=clock.now_us(), who="desk"))
+    hour = Hour(standx.tape, standx.past, lambda: ListeningMind(standx.make_mind(), ContextBuffer(tmp_path)))
+    worker, hand, _ = asyncio.run(paper(tmp_path, hour, "told"))
+    recorded = read(worker.publisher.folder)
+    said = read_lines(tmp_path, "told", "decisions", 10**6)
+    assert said
+    assert all("heavy selling reported" in one["sentence_en"] for one in said)
+    noted = [line["told"] for line in read_lines(tmp_path, "told", "events", 10**6) if "told" in line]
+    assert len(noted) == len(recorded)
+    assert {(one["question"], one["who"]) for one in noted} == {("news", "desk")}
+    assert sum(read_snapshot(tmp_path, "told").attention.values()) == pytest.approx(1.0)
+    fills = read_lines(tmp_path, "told", "fills", 10**6)
+    again = replayed(standx.make_mind, standx.past, recorded, fills, hand.desk.rules, Account(), told=noted)
+    assert again.n_same == again.n_decisions == len(recorded)
+    deaf = replayed(standx.make_mind, standx.past, recorded, fills, hand.desk.rules, Account())
+    assert deaf.n_same < deaf.n_decisions
