@@ -2,7 +2,8 @@
 
 Some five hundred small torch operations become two plain loops. Rows do not meet one another here, so a block of them lies
 side by side and the machine does eight or sixteen at once. An answer is hard; its gradient is that of the soft
-one (straight-through). One thread, one order of additions. `fused_mind` joins them to
+one (straight-through). One thread, one order of additions, and no fast-math: with it, code
+compiled in this process and code loaded from the cache gave other last bits, and a seed no longer one set of weights. `fused_mind` joins them to
 torch. Knows no tensors and no money.
 
 Letters: K steps, D word width, S step width, A answers of the widest question, N rows.
@@ -19,10 +20,9 @@ from decot.model.smooth import exp, tanh
 
 BLOCK = 64
 """rows side by side"""
-FAST = {"contract", "reassoc", "nsz"}
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _apply(out: Any, o: int, n_out: int, w: Any, x: Any, i: int, n_in: int) -> None:
     """out[o:o+n_out] += w (n_out, n_in) · x[i:i+n_in]."""
     for a in range(n_out):
@@ -41,7 +41,7 @@ def _apply(out: Any, o: int, n_out: int, w: Any, x: Any, i: int, n_in: int) -> N
             d += 1
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _apply_turned(out: Any, o: int, n_out: int, w: Any, x: Any, i: int, n_in: int) -> None:
     """out[o:o+n_out] += wᵀ · x[i:i+n_in], w (n_in, n_out)."""
     for a in range(n_out):
@@ -51,7 +51,7 @@ def _apply_turned(out: Any, o: int, n_out: int, w: Any, x: Any, i: int, n_in: in
                 out[o + a, r] += w0 * x[i + d, r]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _outer(dw: Any, x: Any, o: int, n_out: int, y: Any, i: int, n_in: int) -> None:
     """dw (n_out, n_in) += x[o:o+n_out] · y[i:i+n_in]ᵀ."""
     for a in range(n_out):
@@ -62,7 +62,7 @@ def _outer(dw: Any, x: Any, o: int, n_out: int, y: Any, i: int, n_in: int) -> No
             dw[a, d] += total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _gather(dw: Any, x: Any, o: int, n_out: int) -> None:
     """dw (n_out,) += the sum of x[o:o+n_out]."""
     for a in range(n_out):
@@ -72,7 +72,7 @@ def _gather(dw: Any, x: Any, o: int, n_out: int) -> None:
         dw[a] += total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _attend(
     sight: Any, k: int, said: Any, n_steps: int, width: int, weight: Any, w0: int, context: Any
 ) -> None:
@@ -100,7 +100,7 @@ def _attend(
                 context[k * width + d, r] += weight[w0 + j, r] * said[(j - 1) * width + d, r]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _softmax(x: Any, o: int, n: int, scale: Any) -> None:
     """Softmax of scale·x over the lines o..o+n, in place."""
     top, total = np.empty(BLOCK, np.float32), np.zeros(BLOCK, np.float32)
@@ -120,7 +120,7 @@ def _softmax(x: Any, o: int, n: int, scale: Any) -> None:
             x[o + j, r] *= total[r]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _softmax_back(x: Any, o: int, dx: Any, n: int, scale: Any) -> None:
     """dx (n, BLOCK), the gradient of softmax lines o..o+n, becomes that of what went in."""
     total = np.zeros(BLOCK, np.float32)
@@ -132,7 +132,7 @@ def _softmax_back(x: Any, o: int, dx: Any, n: int, scale: Any) -> None:
             dx[j, r] = scale * x[o + j, r] * (dx[j, r] - total[r])
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _attend_back(
     sight: Any, k: int, said: Any, n_steps: int, width: int, weight: Any, w0: int,
     dcontext: Any, dweight: Any, scale: Any, dsight: Any, dsaid: Any,
@@ -159,7 +159,7 @@ def _attend_back(
                 dsight[ask + d, r] += dweight[j, r] * said[at, r]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def chain(
     all_lines: Any, all_foreseen: Any, n: int, sizes: Any, foresees: Any, order: Any,
     recall: Any, answer: Any, answer_bias: Any, meaning: Any, expect: Any, expect_bias: Any, imposed: Any,
@@ -223,7 +223,7 @@ def chain(
                     logits_out[c + r, k, a] = logits[k * n_answers + a, r]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def chain_back(
     all_lines: Any, all_foreseen: Any, n: int, sizes: Any, foresees: Any, order: Any,
     recall: Any, answer: Any, meaning: Any, expect: Any,

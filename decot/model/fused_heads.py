@@ -16,10 +16,8 @@ from torch.autograd.function import once_differentiable
 
 from decot.model.smooth import exp, sigmoid, softmax
 
-FAST = {"contract"}
 
-
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _summarise(said: Any, weigh: Any, bias: Any, weights: Any, seen: Any) -> None:
     """Attention among the answers (N, K, D) → weights (N, K), and seen (N, D + K·D): the summary, then every answer."""
     n_rows, n_steps, width = said.shape
@@ -38,7 +36,7 @@ def _summarise(said: Any, weigh: Any, bias: Any, weights: Any, seen: Any) -> Non
                 line[d] += weight[k] * said[n, k, d]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _summarise_back(
     said: Any, weigh: Any, weights: Any, dseen: Any, dweights: Any, dsaid: Any, dweigh: Any
 ) -> None:
@@ -107,7 +105,7 @@ class _Judge(torch.autograd.Function):
         )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _away(line: Any, p: int, share: Any) -> None:
     """Where the policy points from position p: a softmax over the others, over all three when flat."""
     top = np.float32(-np.inf)
@@ -122,7 +120,7 @@ def _away(line: Any, p: int, share: Any) -> None:
         share[a] /= total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _decide(policy: Any, value: Any, leave: Any, tilt: Any, probs: Any) -> None:
     """(N, 9), (N, 3), (N, 3) → probabilities (N, 9)."""
     lift, share = np.empty(3, np.float32), np.empty(3, np.float32)
@@ -145,7 +143,7 @@ def _decide(policy: Any, value: Any, leave: Any, tilt: Any, probs: Any) -> None:
                 probs[n, 3 * p + a] = share[a] / total
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _decide_back(policy: Any, leave: Any, probs: Any, dprobs: Any, dpolicy: Any, dleave: Any) -> None:
     """The gradient of `_decide`; value is not taught by a decision."""
     share, d = np.empty(3, np.float32), np.empty(3, np.float32)
@@ -190,7 +188,7 @@ class _Decide(torch.autograd.Function):
         return dpolicy, None, dleave, None
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _mark(
     answers: Any, truth: Any, sizes: Any, order: Any, rarity: Any, soft: Any, losses: Any, counts: Any
 ) -> None:
@@ -213,7 +211,7 @@ def _mark(
             counts[k] += rarity[k, right]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy")
 def _mark_back(soft: Any, truth: Any, sizes: Any, order: Any, rarity: Any, share: Any, danswers: Any) -> None:
     """The gradient of `_mark`; share (K,) is what comes in over the counts."""
     n_rows, n_steps, _ = soft.shape

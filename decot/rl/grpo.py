@@ -34,7 +34,7 @@ from decot.rl.lessons import value_loss
 from decot.rl.memory import snapshot
 from decot.rl.ppo import Learner, PPOConfig, drawn_from
 from decot.rl.reward import held_pay, shaped
-from decot.rl.training import Callback, Trained, run_training
+from decot.rl.training import Callback, Trained, in_one_thread, run_training
 from decot.rl.walks import pooled_to_go
 
 CREDITS = ("walk", "to-go", "state")
@@ -282,6 +282,7 @@ def standing(after: Tensor, walked: Rollout, buy: np.ndarray, sell: np.ndarray) 
     return (there * earned[..., None]).sum(1) / seen.clamp_min(1), seen / after.shape[1]
 
 
+@in_one_thread
 def train_grpo(
     agent: Agent,
     lesson: Lesson,

@@ -26,7 +26,7 @@ from decot.model.play import decide, walk
 from decot.rl.batch import Reader, Stretches
 from decot.rl.memory import Weights, snapshot
 from decot.rl.ppo import Learner, PPOConfig
-from decot.rl.training import BLOCK
+from decot.rl.training import BLOCK, in_one_thread
 
 LEARNED, OFF, UNDONE = "learned", "off", "rolled back"
 HALVINGS = 6
@@ -121,6 +121,7 @@ class Online:
         total, error = self._account()
         return total > self.cfg.z * error and total > 0
 
+    @in_one_thread
     def feed(self, lesson: Lesson, steps: Steps) -> Fed:
         """New rows whose outcome is known: first both decide on them, then the copy learns from them."""
         if not self.cfg.is_on:

@@ -25,12 +25,13 @@ from decot.rl.batch import Reader, Stretches
 from decot.rl.lessons import forecast_loss, incoherence_of, rarity_of, settle_units, value_loss, word_losses
 from decot.rl.reward import Terms, coherence_of, exact_by_pay, held_pay
 from decot.rl.settings import PPOConfig
-from decot.rl.training import Callback, Trained, profit, run_training
+from decot.rl.training import Callback, Trained, in_one_thread, profit, run_training
 from decot.rl.walks import tally
 
 __all__ = ["Callback", "PPOConfig", "Trained", "profit", "train"]
 
 
+@in_one_thread
 def train(
     agent: Agent,
     lesson: Lesson,

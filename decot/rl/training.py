@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from decot.model.lesson import Lesson
 from decot.model.play import decide, walk
 from decot.rl.memory import Cursor, recall, remember, snapshot
 
+Result = TypeVar("Result")
 Callback = Callable[[dict[str, float]], bool | None]
 """called with a line of the curve; False stops"""
 BLOCK = 60
@@ -71,6 +73,25 @@ class Trained:
     """validation profit of the weights that were kept"""
 
 
+def in_one_thread(work: Callable[..., Result]) -> Callable[..., Result]:
+    """Run `work` with one torch thread, and put the number back: sums over two threads have other last bits than over one.
+
+    The number belongs to the calling thread, so it is set here and not once for all.
+    """
+
+    @wraps(work)
+    def alone(*args: Any, **named: Any) -> Result:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return work(*args, **named)
+        finally:
+            torch.set_num_threads(before)
+
+    return alone
+
+
+@in_one_thread
 def run_training(
     learner: Learns,
     *,
