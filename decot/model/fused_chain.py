@@ -2,8 +2,8 @@
 
 Some five hundred small torch operations become two plain loops. Rows do not meet one another here, so a block of them lies
 side by side and the machine does eight or sixteen at once. An answer is hard; its gradient is that of the soft
-one (straight-through). One thread, one order of additions, and no fast-math: with it, code
-compiled in this process and code loaded from the cache gave other last bits, and a seed no longer one set of weights. `fused_mind` joins them to
+one (straight-through). One thread, one order of additions, and no fast-math: with it, code compiled in this process and
+code loaded from the cache gave other last bits, and a seed no longer gave one set of weights. `fused_mind` joins them to
 torch. Knows no tensors and no money.
 
 Letters: K steps, D word width, S step width, A answers of the widest question, N rows.
