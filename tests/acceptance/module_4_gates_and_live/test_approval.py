@@ -67,6 +67,20 @@ def ask_and_answer(home: str, digest: str, answer: dict[str, Any]) -> tuple[dict
     return found, told["shown"]
 
 
+async def _shown(client: Any, run: Any) -> str | None:
+    """What the paused run asks; Prefect says that it is paused a moment before it writes down why and what for."""
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    keyset = run.state.state_details.run_input_keyset
+    try:
+        await client.read_flow_run_input(run.id, keyset["schema"])
+        return str(await client.read_flow_run_input(run.id, keyset["description"]))
+    except PrefectHTTPStatusError as early:
+        if early.response.status_code != 404:
+            raise
+        return None
+
+
 async def _answer(answer: dict[str, Any]) -> str:
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter
@@ -76,11 +90,9 @@ async def _answer(answer: dict[str, Any]) -> str:
         until = time.monotonic() + 90
         while time.monotonic() < until:
             runs = await client.read_flow_runs(flow_run_filter=paused)
-            if runs:
-                keyset = runs[0].state.state_details.run_input_keyset
-                shown = await client.read_flow_run_input(runs[0].id, keyset["description"])
+            if runs and (shown := await _shown(client, runs[0])) is not None:
                 await client.resume_flow_run(runs[0].id, run_input=answer)
-                return str(shown)
+                return shown
             await asyncio.sleep(0.3)
     raise AssertionError("nobody was asked")
 
