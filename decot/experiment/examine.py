@@ -208,6 +208,6 @@ def ledgered(path: Path, attempt: int) -> Ledgered:
 
 
 def plain_of(experiment: Experiment) -> dict[str, Any]:
-    """Every choice that decides a verdict, as JSON; names, sessions and mirrors decide none."""
+    """Every choice that decides a verdict, as JSON; names, sessions, mirrors and who evaluates decide none."""
     whole: dict[str, Any] = json.loads(json.dumps(experiment.to_dict(), default=str))
-    return {key: value for key, value in whole.items() if key not in ("name", "session", "track")}
+    return {key: value for key, value in whole.items() if key not in ("name", "session", "track", "crew")}
