@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test format lint types imports unit module-1 module-2 module-3 module-4 only-1 only-2 only-3 only-4 clean
+.PHONY: help demo test format lint types imports unit module-1 module-2 module-3 module-4 only-1 only-2 only-3 only-4 docs clean
 
 help:
 	@grep -E '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -70,6 +70,11 @@ module-3: module-2
 	@$(MAKE) --no-print-directory only-3
 module-4: module-3
 	@$(MAKE) --no-print-directory only-4
+
+## make docs      build the site into build/site, strictly and without a network
+docs: $(VENV)/.dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open build/site/index.html"
 
 ## make clean     remove the environment and everything the runs have left
 clean:
