@@ -70,8 +70,7 @@ def page(found: dict[str, Any]) -> str:
         f"{found['venue_rules']}: maker {fee['maker']:g}, taker {fee['taker']:g} bps; {found['capital_usdt']:g} USDT; "
         f"orders arrive after {found['latency_ms']} ms",
     ]
-    if found["taught_rows_in_tape"]:
-        lines.append(f"CAUTION: it was taught or chosen on {found['taught_rows_in_tape']:,} of these rows")
+    lines += [f"CAUTION: {caution}" for caution in found["cautions"]]
     lines += [
         "",
         f"{'this agent':<16} {found['net_bps']:+10.1f} bps  {found['net_usdt']:+.4f} USDT, {found['trades']} trades, "

@@ -2,7 +2,8 @@
 
 The artefact brings its scaler, its word boundaries, its regime model and its venue; the tape brings the market. Fees,
 capital and delay can be asked anew. Where the artefact's own home still holds the rows it was taught on, a linear
-rule is fitted on them and judged beside it, and rows of the tape that it was taught on are named.
+rule is fitted on them and judged beside it, and rows of the tape that it was taught on are named. A tape of minutes is
+reported as well, with a shorter warm-up, and the report says that it is too short for a conclusion.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ from decot.rl.heads import head_report
 
 _HORIZONS_S = (5, 10, 30)
 _RANDOM_DRAWS = 50
-_FEWEST_BARS = 1_200
+_ENOUGH_BARS = 1_200
+"""bars that say something; with fewer the report is made, and says that it concludes nothing"""
+_FEWEST_BARS = 30
+"""bars below which there is nothing to report"""
 _Z95 = 1.96
 _DAY_MS = 86_400_000
 
@@ -109,10 +113,14 @@ def evaluate(home: Path, artefact: str, asked: Question, listener: Listener | No
         say("evaluate", 0, 4, "the tape as the agent sees it")
         school = rejoin(experiment, place.lake.check(brief.features), manifest)
         part, rules, account, told = _seen(experiment, place, brief, school, asked)
+        taught = _taught(brief, school, part, told["symbol"])
+        burn = min(experiment.split.burn_in, len(part.tape) // 4)
+        experiment = replace(experiment, split=replace(experiment.split, burn_in=burn))
         return _told(experiment, agent, school, part, rules, account, asked) | told | {
             "artefact": brief.artefact,
             "weights": weights_hash(agent),
-            "taught_rows_in_tape": _taught(brief, school, part, told["symbol"]),
+            "taught_rows_in_tape": taught,
+            "cautions": _cautions(told["bars"], told["warm_up_bars"], burn, taught),
         }  # fmt: skip
 
 
@@ -123,7 +131,8 @@ def _seen(
     bars = build_bars(tape, experiment.clock_ms, experiment.clock_by)
     wide = _widened(experiment, place, open_context(place, brief.context), bars)
     ends = wide["timestamp"].to_numpy()
-    keep = np.arange(wide.height) >= WARMUP
+    warm = WARMUP if bars.height >= WARMUP + _ENOUGH_BARS else min(WARMUP, bars.height // 4)
+    keep = np.arange(wide.height) >= warm
     if asked.day:
         first = _midnight_ms(asked.day)
         keep &= (ends > first) & (ends <= first + _DAY_MS)
@@ -154,6 +163,8 @@ def _seen(
         "from": clock.iso(int(part.tape.timestamp[0])),
         "to": clock.iso(int(part.tape.timestamp[-1])),
         "bars": len(part.tape),
+        "warm_up_bars": warm,
+        "is_conclusive": len(part.tape) >= _ENOUGH_BARS,
         "clock_ms": experiment.clock_ms,
         "venue_rules": rules.name,
         "fee_bps": {"maker": rules.maker_bps, "taker": rules.taker_bps},
@@ -302,6 +313,19 @@ def _taught(brief: Brief, school: School, part: Part, symbol: str) -> int:
         return 0
     known = np.concatenate([school.train.tape.timestamp, school.validation.tape.timestamp])
     return int(np.isin(part.tape.timestamp, known).sum())
+
+
+def _cautions(bars: int, warm: int, burn: int, taught: int) -> list[str]:
+    """What a reader must know before believing a figure of this report."""
+    found = []
+    if bars < _ENOUGH_BARS:
+        found.append(
+            f"{bars:,} bars after a warm-up of {warm}, {burn} more until it trades: too few for a conclusion "
+            f"({_ENOUGH_BARS:,} are); nothing here says that it earns or loses on this market"
+        )
+    if taught:
+        found.append(f"it was taught or chosen on {taught:,} of these rows")
+    return found
 
 
 def _midnight_ms(day: str) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from decot.cli.main import app
-from decot.data.tapes import write_tape
+from decot.data.tapes import open_tape, write_tape
 from decot.data.worlds import WorldConfig, make_world
 
 
@@ -37,6 +39,8 @@ def test_the_account_adds_up_beside_its_ladder(finished, elsewhere) -> None:
     assert told["baselines"]["oracle"]["net_bps"] >= told["net_bps"]
     assert set(told["forecasts"]) == {"5", "10", "30"}
     assert told["words"]["reparsed"] == 1.0
+    assert told["is_conclusive"]
+    assert told["warm_up_bars"] == 300
     assert told["taught_rows_in_tape"] == 0 or told["symbol"] == finished.brief["features"]["symbol"]
     again = asked(finished.path, "--tape", str(elsewhere), "--json")[1].strip().splitlines()[-1]
     assert json.loads(again) == told
@@ -51,6 +55,32 @@ def test_dearer_is_never_better_for_the_same_wishes(finished, elsewhere) -> None
         assert code == 0, said
         earned.append(json.loads(said.strip().splitlines()[-1])["net_bps"])
     assert earned[0] >= earned[1] >= earned[2]
+
+
+def test_a_tape_of_minutes_is_reported_and_concludes_nothing(finished, elsewhere, tmp_path) -> None:
+    """Ten minutes give a whole report that calls itself too short; half a minute is refused with the number of bars."""
+    tape = open_tape(elsewhere)
+    began = int(tape.book["recv_us"][0])
+
+    def first(seconds: int) -> str:
+        cut = [
+            frame.filter(pl.col("recv_us") < began + seconds * 1_000_000)
+            for frame in (tape.book, tape.trades)
+        ]
+        return str(write_tape(replace(tape, book=cut[0], trades=cut[1]), tmp_path / str(seconds)))
+
+    code, said = asked(finished.path, "--tape", first(600), "--json")
+    assert code == 0, said
+    told = json.loads(said.strip().splitlines()[-1])
+    assert not told["is_conclusive"]
+    assert told["bars"] < 600 <= told["bars"] + told["warm_up_bars"] + 1
+    assert f"{told['bars']} bars" in told["cautions"][0]
+    assert "too few for a conclusion" in told["cautions"][0]
+    assert len(told["heads"]) > 3
+    assert told["baselines"]["oracle"]["net_bps"] >= told["net_bps"]
+    code, said = asked(finished.path, "--tape", first(25))
+    assert code == 1
+    assert "bars after warm-up; 30 are needed" in said
 
 
 @pytest.mark.parametrize(
