@@ -21,6 +21,7 @@ from decot.model.agent import Agent
 from decot.model.lesson import Lesson
 from decot.rl.grpo import GRPOConfig, train_grpo
 from decot.rl.ppo import PPOConfig, train
+from decot.rl.swift import train_swift
 from decot.rl.training import Callback, Trained
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -100,6 +101,8 @@ def learn(agent: Agent, lesson: Lesson, steps: Steps, cfg: PPOConfig, **more: An
     """By whichever algorithm the configuration belongs to; `more` as in `rl.ppo.train`."""
     if isinstance(cfg, GRPOConfig):
         return train_grpo(agent, lesson, steps, cfg, **more)
+    if cfg.carried:
+        return train_swift(agent, lesson, steps, cfg, **more)
     return train(agent, lesson, steps, cfg, **more)
 
 

@@ -19,6 +19,9 @@ class PPOConfig:
     """rows per stretch"""
     burn_in: int = 100
     """rows before a stretch that only warm the state"""
+    carried: bool = False
+    """ppo only: every stretch goes on where the one before stopped, its state carried in place of a burn-in, and the
+    arithmetic is done in loops (`rl.swift`); other stretches, so other weights"""
     epochs: int = 2
     """gradient steps per update"""
     learning_rate: float = 8e-3

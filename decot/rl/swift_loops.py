@@ -1,0 +1,301 @@
+"""One gradient step in loops: trunk, words, judgement, losses and the way back, for a learner that carries its state.
+
+What is taught is `rl.ppo` and `rl.lessons`: the clipped objective, entropy, the critic, forecasts, answers, and that a
+rosier outlook leans to the long side (asked in about one row of eleven). A block of 64 rows is judged and blamed while it is
+near. Knows no optimiser.
+
+Letters: N rows of a batch, time first; n blocks of 64 of them; K steps, A answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from decot.model.config import ModelConfig
+from decot.model.fused_chain import BLOCK
+from decot.model.smooth import exp
+from decot.model.swift_mind import (
+    Lanes,
+    MindRoom,
+    _add,
+    answer_back,
+    answer_steps,
+    bias_lines,
+    decide_back,
+    fold,
+    judge_back,
+    judge_words,
+    lanes_of,
+    mind_room,
+)
+from decot.model.swift_trunk import TrunkRoom, trunk, trunk_back, trunk_room
+from decot.model.vocabulary import OUTLOOK, SIZES
+
+F = np.float32
+OUTLOOKS = SIZES[OUTLOOK]
+TOLD = ("policy_loss", "entropy", "value_loss", "forecast_loss", "kl", "incoherence")
+
+
+class Coefs(NamedTuple):
+    """What each part weighs; the means are already in them."""
+
+    clip: Any
+    per_taught: Any
+    """1 / rows whose decision is taught"""
+    per_row: Any
+    """1 / N"""
+    entropy: Any
+    value: Any
+    forecast: Any
+    coherence: Any
+    margin: Any
+    tilt: Any
+
+
+class Batch(NamedTuple):
+    """What a stretch of every lane shows and what its decisions were worth."""
+
+    cols: Any
+    """what the convolution sees"""
+    obs: Any
+    """(N, F)"""
+    truth: Any
+    """(n, K, 64) int64"""
+    mark: Any
+    """(K, A) what missing an answer costs"""
+    wanted: Any
+    """(n, 5, 64) forecasts"""
+    old: Any
+    """(n, 9, 64) log-probabilities of the policy that decided"""
+    advantage: Any
+    weight: Any
+    stand: Any
+    """(n, 3, 64) in value units"""
+    share: Any
+    """(n, 3, 64) how often each was met, of 1"""
+    taught: Any
+    """(n, 64) 1 where a decision is taught"""
+
+
+class Room(NamedTuple):
+    """All memory a gradient step needs, taken once."""
+
+    trunk: TrunkRoom
+    minds: MindRoom
+    other: MindRoom
+    lanes: Lanes
+    words: Any
+    """(n, K, 64) int64"""
+    seen: Any
+    """(N, H + G)"""
+    glance: Any
+    dy: Any
+    dseen: Any
+    dmore: Any
+    dlines: Any
+    dforeseen: Any
+    dlog: Any
+    dfound: Any
+    dsaid: Any
+    lean: Any
+    dlooks: Any
+    dread: Any
+    dforesee: Any
+    dglance: Any
+    """products before they are added"""
+
+
+def room_of(cfg: ModelConfig, rows: int, lanes: int) -> Room:
+    k, d, s, h, g = (
+        len(cfg.questions),
+        cfg.word_width,
+        cfg.step_width,
+        cfg.lstm_units,
+        cfg.glance_width,
+    )
+    n = rows * lanes
+    shapes = (
+        (n, h + g), (n, g), (n, h), (BLOCK, h + g), (BLOCK, h), (2 * k * d + k * s, BLOCK), (5, BLOCK), (9, BLOCK),
+        (15, BLOCK), (k * d, BLOCK), (BLOCK,), (2 * k * d, h), (k * s, h + g), (5, h), (g, cfg.n_features),
+    )  # fmt: skip
+    words = np.zeros((n // BLOCK, k, BLOCK), np.int64)
+    memory = (np.zeros(shape, np.float32) for shape in shapes)
+    minds = mind_room(cfg, n // BLOCK)
+    return Room(trunk_room(cfg, rows, lanes), minds, mind_room(cfg), lanes_of(cfg), words, *memory)
+
+
+@njit(cache=True, error_model="numpy")
+def _mind(a: Any, b: int) -> Any:
+    """One block of many."""
+    return MindRoom(
+        a.lines[b], a.foreseen[b], a.weight[b], a.context[b], a.thought[b], a.logits[b], a.said[b],
+        a.attention[b], a.heard[b], a.judged[b], a.found[b], a.probs[b],
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def look(w: Any, x: Any, pool: int, sizes: Any, foresees: Any, tilt: Any, room: Any) -> None:
+    """The whole pass: from frames to probabilities, in room.minds."""
+    trunk(w, x.cols, pool, room.trunk)
+    n, units, sight = len(x.obs), w.turn.shape[1], len(w.looks)
+    y = room.trunk.h[1:].reshape(n, units)
+    np.dot(x.obs, w.glance.T, room.glance)
+    for i in range(n):
+        for j in range(units):
+            room.seen[i, j] = y[i, j]
+        for j in range(len(w.glance)):
+            room.seen[i, units + j] = room.glance[i, j] + w.glance_bias[j]
+    for b in range(n // BLOCK):
+        m, c = _mind(room.minds, b), b * BLOCK
+        np.dot(w.looks, y[c : c + BLOCK].T, m.lines[:sight])
+        np.dot(w.read, room.seen[c : c + BLOCK].T, m.lines[sight:])
+        bias_lines(m.lines[:sight], w.looks_bias)
+        bias_lines(m.lines[sight:], w.read_bias)
+        np.dot(w.foresee, y[c : c + BLOCK].T, m.foreseen)
+        bias_lines(m.foreseen, w.foresee_bias)
+        answer_steps(w, sizes, foresees, m, room.words[b])
+        judge_words(w, m, tilt)
+
+
+@njit(cache=True, error_model="numpy")
+def _blame(x: Any, b: int, m: Any, c: Any, dlog: Any, dfound: Any, dforeseen: Any, told: Any) -> None:
+    """What the losses say of one block: gradients of log-probabilities, values and forecasts."""
+    entropy, even = c.entropy * c.per_row / F(3), c.per_row / F(3)
+    for i in range(9):
+        for r in range(BLOCK):
+            dlog[i, r] = np.log(max(m.probs[i, r], F(1e-8)))
+        for r in range(BLOCK):
+            now, prob, gain = dlog[i, r], m.probs[i, r], x.advantage[b, i, r]
+            ratio, weight = exp(now - x.old[b, i, r]), x.weight[b, i, r] * c.per_taught
+            held = min(max(ratio, F(1) - c.clip), F(1) + c.clip) * gain
+            free = ratio * gain
+            down = -weight * free if free <= held else F(0)
+            told[0, r] -= weight * min(free, held)
+            told[1, r] -= prob * now * even
+            told[4, r] += weight * (x.old[b, i, r] - now)
+            dlog[i, r] = down + entropy * prob * (now + F(1)) if prob > F(1e-8) else F(0)
+    for r in range(BLOCK):
+        s = w = total = F(0)
+        for a in range(3):
+            s += x.share[b, a, r] * m.found[9 + a, r]
+            w += x.share[b, a, r] * x.stand[b, a, r]
+        count = x.taught[b, r] * c.per_taught
+        for a in range(3):
+            apart = (m.found[9 + a, r] - s) - (x.stand[b, a, r] - w)
+            dfound[9 + a, r] = min(max(apart, F(-1)), F(1)) * x.share[b, a, r]
+            total += dfound[9 + a, r]
+            told[2, r] += count * x.share[b, a, r] * _smooth(apart)
+        told[2, r] += F(0.1) * count * _smooth(s - w)
+        common = F(0.1) * min(max(s - w, F(-1)), F(1)) - total
+        for a in range(3):
+            dfound[9 + a, r] = c.value * count * (dfound[9 + a, r] + x.share[b, a, r] * common)
+    for i in range(5):
+        for r in range(BLOCK):
+            off = m.foreseen[i, r] - x.wanted[b, i, r]
+            dforeseen[i, r] = c.forecast * F(0.4) * c.per_row * off
+            told[3, r] += off * off * c.per_row * F(0.2)
+
+
+@njit(cache=True, error_model="numpy")
+def _smooth(x: Any) -> Any:
+    return F(0.5) * x * x if abs(x) < F(1) else abs(x) - F(0.5)
+
+
+@njit(cache=True, error_model="numpy")
+def _intervene(
+    w: Any, d: Any, m: Any, o: Any, lanes: Any, step: int, shift: int, n: int, c: Any, room: Any, told: Any
+) -> None:
+    """Say each outlook in turn in some rows of a block: how far a rosier one falls short of leaning to the long side."""
+    size, width = OUTLOOKS, w.weigh.shape[0]
+    rows = BLOCK // size
+    for j in range(m.said.shape[0]):
+        for i in range(rows):
+            for a in range(size):
+                o.said[j, i * size + a] = m.said[j, (shift + 5 * i) % BLOCK]
+    for j in range(width):
+        for i in range(rows):
+            for a in range(size):
+                o.said[step * width + j, i * size + a] = w.meaning[step, a, j]
+    judge_words(w, o, c.tilt)
+    dlog, least, share, lean = room.dlog, F(1e-8), F(1) / F(n * rows * (size - 1)), room.lean
+    dlog[:] = 0
+    room.dfound[:] = 0
+    for r in range(BLOCK):
+        up = max(o.probs[2, r], least) * max(o.probs[5, r], least) * max(o.probs[8, r], least)
+        down = max(o.probs[0, r], least) * max(o.probs[3, r], least) * max(o.probs[6, r], least)
+        lean[r] = np.log(up / down) / F(3)
+    pull = c.coherence * share / F(3)
+    for i in range(rows):
+        for low in range(i * size, i * size + size - 1):
+            short = c.margin - (lean[low + 1] - lean[low])
+            if short > F(0):
+                told[5, low] += short * share
+                for p in range(3):
+                    dlog[3 * p + 2, low + 1] -= pull
+                    dlog[3 * p + 2, low] += pull
+                    dlog[3 * p, low + 1] += pull
+                    dlog[3 * p, low] -= pull
+    for i in range(9):
+        for r in range(BLOCK):
+            dlog[i, r] = dlog[i, r] if o.probs[i, r] > least else F(0)
+    decide_back(o, dlog, room.dfound)
+    judge_back(w, d, o, lanes, room.dfound, room.dsaid)
+    for i in range(rows):
+        for a in range(size):
+            for j in range(width):
+                d.meaning[step, a, j] += room.dsaid[step * width + j, i * size + a]
+
+
+@njit(cache=True, error_model="numpy")
+def step_back(
+    w: Any, d: Any, x: Any, pool: int, sizes: Any, foresees: Any, outlook: int, shift: int, c: Any, room: Any,
+    is_told: bool, told: Any, losses: Any,
+) -> None:  # fmt: skip
+    """After `look`: the gradient of the loss, added to d; told (6, 64) and, if wanted, losses (K,) are sums of the parts."""
+    n, units, sight = len(x.obs), w.turn.shape[1], len(w.looks)
+    y, lanes, blocks = room.trunk.h[1:].reshape(n, units), room.lanes, n // BLOCK
+    for b in range(blocks):
+        m, at = _mind(room.minds, b), b * BLOCK
+        if (b + shift) % 2 == 0:
+            asked = (blocks + 1 - shift % 2) // 2
+            _intervene(w, d, m, room.other, lanes, outlook, shift + b, asked, c, room, told)
+        _blame(x, b, m, c, room.dlog, room.dfound, room.dforeseen, told)
+        decide_back(m, room.dlog, room.dfound)
+        judge_back(w, d, m, lanes, room.dfound, room.dsaid)
+        answer_back(
+            w, d, sizes, foresees, m, lanes, room.words[b], x.truth[b], x.mark, room.dsaid, room.dlines,
+            room.dforeseen, is_told, losses,
+        )  # fmt: skip
+        _add(lanes.lines, room.dlines)
+        _add(lanes.foresee, room.dforeseen)
+        now, seen = y[at : at + BLOCK], room.seen[at : at + BLOCK]
+        np.dot(room.dlines[:sight], now, room.dlooks)
+        _add(d.looks, room.dlooks)
+        np.dot(room.dlines[sight:], seen, room.dread)
+        _add(d.read, room.dread)
+        np.dot(room.dforeseen, now, room.dforesee)
+        _add(d.foresee, room.dforesee)
+        np.dot(room.dlines[:sight].T, w.looks, room.dy[at : at + BLOCK])
+        np.dot(room.dlines[sight:].T, w.read, room.dseen)
+        np.dot(room.dforeseen.T, w.foresee, room.dmore)
+        for r in range(BLOCK):
+            for j in range(units):
+                room.dy[at + r, j] += room.dseen[r, j] + room.dmore[r, j]
+            for j in range(room.glance.shape[1]):
+                room.glance[at + r, j] = room.dseen[r, units + j]
+                d.glance_bias[j] += room.dseen[r, units + j]
+    np.dot(room.glance.T, x.obs, room.dglance)
+    _add(d.glance, room.dglance)
+    fold(lanes.lines[:sight], d.looks_bias)
+    fold(lanes.lines[sight:], d.read_bias)
+    fold(lanes.foresee, d.foresee_bias)
+    fold(lanes.expect, d.expect_bias.reshape(-1))
+    fold(lanes.answer, d.answer_bias.reshape(-1))
+    fold(lanes.weigh[:-1], d.weigh)
+    fold(lanes.weigh[-1:], d.weigh_bias)
+    fold(lanes.judge, d.judge_bias)
+    fold(lanes.heads, d.heads_bias)
+    trunk_back(w, d, x.cols, pool, room.dy, room.trunk)
