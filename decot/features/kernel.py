@@ -48,15 +48,17 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from decot.features import ahead as _ahead
 from decot.features import book as _book
 from decot.features import config as _config
 from decot.features import indicators as _indicators
 from decot.features import layout as at
 from decot.features import patterns as _patterns
 from decot.features import rolling as _rolling
+from decot.features import seeded as _seeded
 from decot.features.book import calendar, finish_windows, flow, prepare_more
 from decot.features.config import FeatureConfig, parameters
-from decot.features.indicators import ten
+from decot.features.indicators import Z_TEN, ten
 from decot.features.layout import BAR_INPUTS, BASE_OUT, N_IN, N_OUT, OUT_NAMES, WARMUP
 from decot.features.patterns import patterns
 from decot.features.rolling import slide_max, slide_sum
@@ -76,7 +78,7 @@ __all__ = [
     "ten_columns",
 ]
 
-_PARTS = (_book, _config, _indicators, at, _patterns, _rolling)
+_PARTS = (_ahead, _book, _config, _indicators, at, _patterns, _rolling, _seeded)
 STAMP = zlib.crc32(b"".join(Path(str(m.__file__)).read_bytes() for m in (*_PARTS, sys.modules[__name__])))
 """checksum of the formulas. It is tied into `run`, because numba's cache looks at this file alone"""
 
@@ -208,16 +210,19 @@ def _tile(
     start: int,
     size: int,
     x: np.ndarray,
+    z: np.ndarray,
     o: np.ndarray,
+    columns: np.ndarray,
+    first: int,
     whole: bool,
 ) -> None:
-    """Rows start … start + size of the bars into o[:, :size]; only the base columns unless `whole`."""
+    """Rows start … start + size into o[:, :size], which is columns[:, first:]; base columns only unless `whole`."""
     n = int(s[at.COUNT])
     _prepare(b, start, size, x, o)
     if whole:
         prepare_more(s, n, b, start, size, x, o)
     _slide(s, n, size, x, whole)
-    ten(s, n, size, x, o, at.O_TEN)
+    ten(s, n, size, x[at.X_HIGH], x[at.X_LOW], x[at.X_CLOSE], z, columns, at.O_TEN, first)
     _events(s, p, n, size, x, o)
     patterns(s, n, size, b[at.OPEN, start:], x, o)
     if whole:
@@ -248,6 +253,7 @@ def _compiled(stamp: int) -> Any:
             return
         rows = ms.shape[0]
         x = np.empty((at.N_WORK, min(TILE, rows) + 8))
+        z = np.empty((Z_TEN, min(TILE, rows) + 8))
         whole = columns.shape[0] > len(BASE_OUT)
         start = 0
         while start < rows:
@@ -258,7 +264,7 @@ def _compiled(stamp: int) -> Any:
             while size < most and ms[start + size] - ms[start + size - 1] <= p[at.P_GAP_MS]:
                 size += 1
             o = columns[:, first + start : first + start + size]
-            _tile(s, p, ms, bars, start, size, x, o, whole)
+            _tile(s, p, ms, bars, start, size, x, z, o, columns, first + start, whole)
             start += size
 
     return run
@@ -275,15 +281,12 @@ def _compiled_ten(stamp: int) -> Any:
         """`ten` over a whole series into columns (10, T), tile by tile so that the work stays in the nearest cache."""
         if stamp < 0:
             return
-        x = np.empty((3, TILE + 8))
+        z = np.empty((Z_TEN, TILE + 8))
         n = int(s[at.COUNT])
         for start in range(0, close.shape[0], TILE):
-            size = min(TILE, close.shape[0] - start)
-            for i in range(size):
-                x[at.X_HIGH, i] = high[start + i]
-                x[at.X_LOW, i] = low[start + i]
-                x[at.X_CLOSE, i] = close[start + i]
-            ten(s, n + start, size, x, columns[:, start : start + size], 0)
+            stop = min(start + TILE, close.shape[0])
+            bars = slice(start, stop)
+            ten(s, n + start, stop - start, high[bars], low[bars], close[bars], z, columns, 0, start)
         s[at.COUNT] = n + close.shape[0]
 
     return ten_columns
