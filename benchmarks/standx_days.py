@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from decot.context.regime_model import RegimeModel
 from decot.context.regimes import RegimeConfig, fit, posteriors, regime_inputs
 from decot.data.bars import build_bars
 from decot.data.mirror import mirror
@@ -81,16 +82,18 @@ class Recipe:
 
 def tables(folder: Path, clock_ms: int = 1_000) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The features of the tape and of its mirror, bars by the local clock; regimes learnt on 06."""
-    return tables_of(open_tape(folder), clock_ms, "2026-01-06")
+    return tables_of(open_tape(folder), clock_ms, day="2026-01-06")
 
 
-def tables_of(tape: RawTape, clock_ms: int, regimes_of_day: str = "") -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The same of any tape; regimes learnt on one of its days, or on its first half."""
+def tables_of(
+    tape: RawTape, clock_ms: int, *, day: str = "", share: float = 0.5, regimes: RegimeModel | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The same of any tape; regimes learnt on one of its days, or on its first part, or brought along."""
     bars = build_bars(tape, clock_ms, "recv")
-    cfg, regimes = FeatureConfig(clock_ms=clock_ms), RegimeConfig()
-    x = regime_inputs(bars["close"].to_numpy(), regimes)
-    known = day_of(bars) == regimes_of_day if regimes_of_day else np.arange(len(x)) < len(x) // 2
-    weights = posteriors(fit(x[known], regimes), x)
+    cfg, settings = FeatureConfig(clock_ms=clock_ms), RegimeConfig()
+    x = regime_inputs(bars["close"].to_numpy(), settings)
+    known = day_of(bars) == day if day else np.arange(len(x)) < share * len(x)
+    weights = posteriors(regimes or fit(x[known], settings), x)
     around = {f"regime_{k}": weights[:, k] for k in range(weights.shape[1])}
     found = []
     for one in (bars, mirror(bars)):
