@@ -87,9 +87,9 @@ def day_page(told: dict[str, Any]) -> str:
     """Account, ladder, words and sentences in Markdown."""
     each, words = told["bps_per_trade"], told["words"]
     account = (
-        f"this agent {told['net_bps']:+,.1f} ({told['trades']} trades, {each['mean']:+.2f} ± {each['ci95']:.2f} bps a trade, "
-        f"drawdown {told['drawdown_bps']:.1f}, lower bound of the day {told['net_bps_lower95']:+,.1f}, "
-        f"in the market {told['exposure']:.1%})"
+        f"this agent {told['net_bps']:+,.1f} ({told['trades']} trades, "
+        f"{each['mean']:+.2f} ± {each['ci95']:.2f} bps a trade, drawdown {told['drawdown_bps']:.1f}, "
+        f"lower bound of the day {told['net_bps_lower95']:+,.1f}, in the market {told['exposure']:.1%})"
     )
     lines = [
         " · ".join(
