@@ -1,92 +1,243 @@
-"""One machine, everything up: Prefect's server on loopback and the served flows, until Ctrl-C."""
+"""One machine, everything up: Prefect's server, the deployments, a worker and the dashboard, until Ctrl-C."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 from decot import clock
-from decot.errors import VenueUnavailable
+from decot.errors import ConfigError, VenueUnavailable
 from tasks.environment import api_of, prepare
 
 _PATIENCE_S = 180.0
+_ROUND_S = 1.0
+_MOST_STARTS = 4
 
 
-def up(home: Path, port: int = 4200) -> None:
-    """Start the server as a child, serve the flows here, and end both together.
+@dataclass(slots=True)
+class Child:
+    """A process that shall be there as long as we are; whatever it says goes into its log."""
 
+    name: str
+    words: list[str]
+    log: Path
+    starts: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    _output: IO[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Begin it in a process group of its own, so that Ctrl-C reaches us first."""
+        self.starts += 1
+        if self._output is None:
+            self._output = self.log.open("ab")
+        self.process = subprocess.Popen(
+            self.words, stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def end(self, patience_s: float = 20.0) -> None:
+        """SIGTERM to the group, and SIGKILL to what is left of it."""
+        if self.process is not None and self.is_alive:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(timeout=patience_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+
+def up(
+    home: Path,
+    port: int = 4200,
+    *,
+    dashboard_port: int = 8798,
+    limit: int = 1,
+    active: bool = False,
+    on_ready: Callable[[dict[str, Any]], None] = lambda known: None,
+) -> None:
+    """Everything on 127.0.0.1, and whatever dies is started again, a few times.
+
+    Args:
+        home: where runs, logs and Prefect's own database are kept.
+        port: of the Prefect server and its UI.
+        dashboard_port: of the page that watches sessions; 0 for none.
+        limit: runs that may go at once.
+        active: schedules that are new begin switched on.
+        on_ready: told once, when everything is there, what is there.
     Raises:
-        VenueUnavailable: the server did not answer in time; its log is named.
+        VenueUnavailable: the server did not answer in time, or ended; its log is named.
+        ConfigError: this home is up already.
     """
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
+    os.environ["PREFECT_LOGGING_LEVEL"] = os.environ.get("PREFECT_LOGGING_LEVEL", "INFO")
+    note, logs = home / "up.json", home / "logs"
+    if note.is_file() and (url := api_of(note)):
+        raise ConfigError(
+            [f"{home} is up already, at {url}; end that one (Ctrl-C there), or give another --home"]
+        )
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     prepare(home)
-    home.mkdir(parents=True, exist_ok=True)
-    note, log = home / "up.json", home / "prefect-server.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    logs.mkdir(parents=True, exist_ok=True)
+    server, others = _family(logs, home, port, dashboard_port, limit)
+    signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        note.write_text(json.dumps({"api": os.environ["PREFECT_API_URL"], "pid": server.pid}))
-        _wait_for(server, note, log)
-        sys.stderr.write(f"Prefect UI: http://127.0.0.1:{port}   (Ctrl-C ends it)\n")
-        _serve()
+        server.start()
+        _wait_for(server, port)
+        _say(f"Prefect      http://127.0.0.1:{port}")
+        known = _registered(home, limit, active)
+        for child in others:
+            child.start()
+        note.write_text(json.dumps({"api": os.environ["PREFECT_API_URL"], "pid": os.getpid()}))
+        _say(f"deployments  {len(known['deployments'])}, worker of pool {known['pool']} with {limit} at once")
+        if dashboard_port and len(others) > 1:
+            _say(f"dashboard    {_door(home, dashboard_port)}")
+        _say(f"logs         {logs}   (Ctrl-C ends it)")
+        on_ready({**known, "ui": f"http://127.0.0.1:{port}", "logs": str(logs.resolve())})
+        _watch(server, others)
     finally:
         note.unlink(missing_ok=True)
-        _end(server)
+        for child in (*reversed(others), server):
+            child.end()
 
 
-def _wait_for(server: subprocess.Popen[bytes], note: Path, log: Path) -> None:
-    begun = clock.stopwatch()
-    while clock.stopwatch() - begun < _PATIENCE_S:
-        if server.poll() is not None:
-            raise VenueUnavailable(
-                f"the Prefect server ended with code {server.returncode}; its log is {log}"
-            )
-        if api_of(note):
-            return
-        try:
-            server.wait(timeout=0.5)
-        except subprocess.TimeoutExpired:
-            continue
-    raise VenueUnavailable(f"the Prefect server did not answer within {_PATIENCE_S:.0f} s; its log is {log}")
+def _family(logs: Path, home: Path, port: int, dashboard_port: int, limit: int) -> tuple[Child, list[Child]]:
+    from deployments.register import POOL
 
-
-def _serve() -> None:
-    from prefect import serve
-    from prefect.schedules import Cron
-
-    from decot.experiment.order import Order
-    from deployments.timetable import TIMETABLE
-    from flows.pipeline import pipeline
-
-    served = [
-        pipeline.to_deployment(
-            name=visit.name,
-            schedule=Cron(visit.cron, timezone="UTC", active=False),
-            parameters={"order": Order(profile=visit.profile).to_dict()},
-            description=visit.why,
-            concurrency_limit=1,
-            tags=["decot"],
-        )
-        for visit in TIMETABLE
+    prefect = [sys.executable, "-m", "prefect"]
+    where = ["--host", "127.0.0.1", "--port", str(port)]
+    server = Child("server", [*prefect, "server", "start", *where], logs / "prefect-server.log")
+    worker = [
+        "worker",
+        "start",
+        "--pool",
+        POOL,
+        "--type",
+        "process",
+        "--limit",
+        str(limit),
+        "--name",
+        "decot up",
     ]
-    serve(*served, limit=1)
+    others = [Child("worker", [*prefect, *worker], logs / "worker.log")]
+    if dashboard_port and all(importlib.util.find_spec(name) for name in ("starlette", "uvicorn")):
+        words = [
+            sys.executable,
+            "-m",
+            "decot",
+            "dashboard",
+            "--home",
+            str(home),
+            "--port",
+            str(dashboard_port),
+        ]
+        others.append(Child("dashboard", [*words, "--quiet"], logs / "dashboard.log"))
+    return server, others
 
 
-def _end(server: subprocess.Popen[bytes]) -> None:
-    if server.poll() is None:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+def _registered(home: Path, limit: int, active: bool) -> dict[str, Any]:
+    from deployments.register import register
+
+    return register(home, limit=limit, active=active)
+
+
+def _door(home: Path, port: int) -> str:
+    from decot.report.dashboard.door import token_of
+
+    return f"http://127.0.0.1:{port}/?token={token_of(home)}"
+
+
+def _wait_for(server: Child, port: int) -> None:
+    begun = clock.stopwatch()
+    _say("starting Prefect's server (up to a minute the first time)")
+    while clock.stopwatch() - begun < _PATIENCE_S:
+        if not server.is_alive:
+            raise VenueUnavailable(
+                f"the Prefect server ended at once; is port {port} taken? Its log: {server.log}"
+            )
+        if answers(os.environ["PREFECT_API_URL"]):
+            return
+        _rest(server, 0.5)
+    raise VenueUnavailable(
+        f"the Prefect server did not answer within {_PATIENCE_S:.0f} s; its log: {server.log}"
+    )
+
+
+def answers(api: str) -> bool:
+    """Whether a Prefect server is there."""
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"{api}/health", timeout=2):
+            return True
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _watch(server: Child, others: list[Child]) -> None:
+    while True:
+        if not server.is_alive:
+            raise VenueUnavailable(f"the Prefect server ended; its log: {server.log}")
+        for child in others:
+            if child.is_alive:
+                continue
+            if child.starts >= _MOST_STARTS:
+                raise VenueUnavailable(f"the {child.name} ended {child.starts} times; its log: {child.log}")
+            _say(f"the {child.name} has ended and is started again; its log: {child.log}")
+            child.start()
+        _rest(server, _ROUND_S)
+
+
+def _rest(server: Child, seconds: float) -> None:
+    """A pause that the server's end cuts short."""
+    try:
+        if server.process is not None:
+            server.process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _as_interrupt(number: int, frame: object) -> None:
+    """A supervisor's SIGTERM ends the house as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def deploy(home: Path, *, pool: str, limit: int, active: bool) -> dict[str, Any]:
+    """Write the timetable into the server that PREFECT_API_URL names, or that `decot up` has started for this home.
+
+    Raises:
+        ConfigError: neither is there.
+        VenueUnavailable: the server does not answer.
+    """
+    os.environ["PREFECT_LOGGING_LEVEL"] = os.environ.get("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    prepare(home)
+    api = os.environ.get("PREFECT_API_URL", "")
+    if not api:
+        raise ConfigError(
+            ["no Prefect server: set PREFECT_API_URL to its …/api address, or start one here: decot up"]
+        )
+    if not answers(api):
+        raise VenueUnavailable(
+            f"no Prefect server answers at {api}; is it up, and does the address end in /api?"
+        )
+    from deployments.register import register
+
+    return register(home, limit=limit, active=active, pool=pool)

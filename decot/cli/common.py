@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -12,7 +13,12 @@ import typer
 
 from decot.errors import DecotError
 
-FAILED, INTERRUPTED = 1, 130
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+EXIT_CODES = (
+    "Exit codes:  0 done (a verdict: promoted)  ·  1 failed or found bad  ·  2 wrongly asked  ·  3 refused, or halted  ·  "
+    "4 insufficient evidence  ·  130 interrupted"
+)
+"""the same numbers for every command; scripts rely on them"""
 
 Profile = Annotated[str, typer.Option(help="packaged profile (demo) or a TOML file")]
 World = Annotated[str, typer.Option(help="embedded market: planted-edge, no-edge, regimes, crash")]
@@ -62,11 +68,19 @@ def guarded(work: Callable[[Any], Any], quiet: bool) -> Any:
     except (KeyboardInterrupt, SystemError) as stopped:
         if not _is_interrupt(stopped):
             raise
-        fail("interrupted; nothing is lost: the same command continues where it can and says so", INTERRUPTED)
+        fail(
+            f"interrupted; nothing is lost. This goes on where it was, and says what it kept:\n  {again()}",
+            INTERRUPTED,
+        )
     except DecotError as refused:
         fail(f"{type(refused).__name__}: {refused}")
     except ModuleNotFoundError as missing:
         fail(f"{missing.name} is not installed; pip install 'decot[demo]'")
+
+
+def again() -> str:
+    """The command line that was typed, to be typed again."""
+    return shlex.join(["decot", *sys.argv[1:]])
 
 
 def _is_interrupt(stopped: BaseException | None) -> bool:

@@ -95,11 +95,14 @@ def _branches(entry: dict[str, Any], stem: str) -> list[str]:
 
 
 @app.command(
-    epilog="Examples:  decot doctor --capital 19  ·  decot doctor --venue binance-spot --json  ·  "
-    "decot doctor --exchange bybit --quote USDT --capital 19"
+    epilog="Examples:  decot doctor  ·  decot doctor --network --json  ·  decot doctor --capital 19  ·  "
+    "decot doctor --venue binance-spot --json  ·  decot doctor --exchange bybit --quote USDT --capital 19"
 )
 def doctor(
-    capital: Annotated[float, typer.Option(help="USDT on the account")] = 19.0,
+    capital: Annotated[
+        float | None,
+        typer.Option(help="USDT on the account: which markets can it trade? (19 with another venue option)"),
+    ] = None,
     venue: Annotated[str, typer.Option(help="only this venue of the packaged rules; all by default")] = "",
     exchange: Annotated[
         str, typer.Option(help="ask this exchange itself, through ccxt: all its symbols at today's prices")
@@ -108,20 +111,33 @@ def doctor(
     price: Annotated[float, typer.Option(help="price of one BTC for the packaged rules, USDT")] = 90_000.0,
     stop_bps: Annotated[float, typer.Option(help="stop distance to keep in reserve, basis points")] = 100.0,
     venue_port: VenuePort = 0,
+    network: Annotated[
+        bool, typer.Option("--network", help="also see whether W&B and the model hub can be reached")
+    ] = False,
+    home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Which markets such an account can trade at all, and why not the others: minimum with stop and fees, lots, slots.
+    """On its own: is this installation fit to work, and how is it mended? With --capital: which markets can be traded?
 
-    Without --exchange the packaged rules of BTC on each venue are judged; with it every symbol the exchange lists.
+    The installation: packages of each extra, home, disk, ports, clock; exit code 1 when something must be mended.
+    The markets, with --capital, --venue or --exchange: minimum with stop and fees, lots, slots. Without --exchange the
+    packaged rules of BTC on each venue are judged; with it every symbol the exchange lists.
     """
+    if capital is None and not (venue or exchange or venue_port):
+        from decot.cli import installation
+
+        seen = installation.examine(home, network=network)
+        show(json.dumps(seen) if as_json else installation.told(seen))
+        raise typer.Exit(FAILED if installation.is_bad(seen) else 0)
+    usdt = 19.0 if capital is None else capital
     from decot.experiment.doctor import diagnosis, feasible_venues
 
     def work(listener: Any) -> list[dict[str, Any]]:
         if exchange or venue_port:
-            return listed_markets(exchange or "binance", tuple(quote), capital, stop_bps, venue_port)
+            return listed_markets(exchange or "binance", tuple(quote), usdt, stop_bps, venue_port)
         from decot.errors import ConfigError
 
-        rows = feasible_venues(price=price, capital_usdt=capital, stop_bps=stop_bps)
+        rows = feasible_venues(price=price, capital_usdt=usdt, stop_bps=stop_bps)
         known = sorted({row["venue"] for row in rows})
         if venue and venue not in known:
             there = f"there are rules of {', '.join(known)}; or ask an exchange itself with --exchange"
@@ -131,7 +147,7 @@ def doctor(
     rows = guarded(work, quiet=True)
     n_feasible = sum(row["is_feasible"] for row in rows)
     told = [diagnosis(row) for row in rows] + [
-        f"{n_feasible} of {len(rows)} can be traded with {capital:g} USDT"
+        f"{n_feasible} of {len(rows)} can be traded with {usdt:g} USDT"
     ]
     show(json.dumps(rows) if as_json else "\n".join(told))
 

@@ -1,4 +1,4 @@
-"""The commands that start a flow: run, ingest, enrich, up. Knows no flow; asks the installation for it."""
+"""The commands that start a flow: run, ingest, enrich. Knows no flow; asks the installation for it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from decot.cli.common import (
     Symbol,
     TapePath,
     World,
-    guarded,
     listed,
-    registered,
     show,
     start,
 )
@@ -115,14 +113,6 @@ def enrich(
         home=str(home),
     )
     show(json.dumps(outcome) if as_json else told(outcome))
-
-
-@app.command(epilog="Example:  decot up   (then open http://127.0.0.1:4200)")
-def up(
-    home: Home = HOME, port: Annotated[int, typer.Option(help="port of the Prefect server")] = 4200
-) -> None:
-    """Prefect server, schedules and served flows on this machine, on loopback, until Ctrl-C."""
-    guarded(lambda listener: registered("up")(home, port), quiet=True)
 
 
 def told(outcome: dict[str, Any]) -> str:

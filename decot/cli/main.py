@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import typer
 
-from decot.cli import agents, context, data, evaluate, feeds, flows, track, trade, watch
+from decot import __version__
+from decot.cli import agents, context, data, evaluate, feeds, flows, house, track, trade, watch
+from decot.cli.common import EXIT_CODES
+from decot.cli.compare import app as compare_app
 
 app = typer.Typer(
     name="decot",
     help="Breeds, judges and runs small trading agents that say why they act.\n\n"
     "Start with:  decot run --profile demo",
+    epilog=f"{EXIT_CODES}\n\nTab completion for your shell:  decot --install-completion   (or --show-completion)",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     add_completion=True,
+    suggest_commands=True,
 )
-for part in (flows, feeds, data, context, agents, evaluate, trade, track, watch):
+for part in (flows, house, feeds, data, context, agents, evaluate, trade, track, watch):
     app.add_typer(part.app)
+app.add_typer(compare_app)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"decot {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def decot(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="say the version and end")
+    ] = False,
+) -> None:
+    """Breeds, judges and runs small trading agents that say why they act.
+
+    Start with:  decot run --profile demo
+    """
 
 
 def main() -> None:

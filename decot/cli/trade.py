@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -54,6 +55,12 @@ def trade(
         int, typer.Option(help="bars seen before it may act, those of the lake included")
     ] = 2_000,
     quiet_s: Annotated[float, typer.Option(help="replays: end after so long without a quote")] = 0.0,
+    news: Annotated[
+        Path | None,
+        typer.Option(
+            help="headlines file, heard as it grows (see `decot headlines`); the profile's if not given"
+        ),
+    ] = None,
     release: Annotated[str, typer.Option(help="your name: let a halted session trade again")] = "",
     profile: Profile = "demo",
     home: Home = HOME,
@@ -93,6 +100,8 @@ def trade(
             warm_bars=warm_bars,
             quiet_s=quiet_s,
             release=release,
+            news=str(news) if news else "",
+            on_unwatched=lambda why: typer.echo(why, err=True),
         )
         return run(order, prepare=aim(venue_port), key=key, secret=secret, listener=listener)
 

@@ -26,6 +26,7 @@ from decot.model.agent import Agent
 from decot.model.checkpoint import load
 from decot.model.play import decide
 from decot.model.sentences import sentence
+from decot.report.figures import thin
 from decot.report.html import write_report
 from decot.report.progress import say
 from decot.report.story import Act, Curve, Story, Thought
@@ -34,6 +35,9 @@ from decot.report.tracking_views import views
 from schemas.ref import Ref
 
 _ACTIONS = {1: "buy", -1: "sell", 0: "close"}
+_SEEN = ("close", "spread", "volume", "order_imbalance", "imb_5", "ofi", "flow_30", "ret_10", "ret_60", "vol_60", "rsi_14",
+         "sentiment_bullish", "sentiment_bearish")  # fmt: skip
+"""what a reader is shown of the row a sentence speaks of"""
 
 
 def tell(
@@ -56,7 +60,7 @@ def tell(
     agent, manifest = load(place.home / "artefacts" / final["artefact"])
     frame = place.get(features)
     school = rejoin(experiment, frame, manifest)
-    acts = [_act(experiment, agent, school, part) for part in (school.validation, school.other)]
+    acts = [_act(experiment, agent, school, part, frame) for part in (school.validation, school.other)]
     known = open_context(place, context)
     folder = place.folder("runs", run_id)
     say("report", 1, 3, "the W&B mirror")
@@ -86,6 +90,7 @@ def tell(
     )
     report = write_report(story, folder / "report.html")
     _write_thoughts(acts, folder / "thoughts.jsonl")
+    _write_accounts(acts, folder / "acts.json")
     front = [row for row in searched["front"] if row["is_front"]]
     outcome = {
         "run_id": run_id,
@@ -121,7 +126,7 @@ def new_run_id(order: Order) -> str:
     return f"{clock.now().strftime('%Y%m%d-%H%M%S')}-{Path(order.profile).stem}"
 
 
-def _act(experiment: Experiment, agent: Agent, school: School, part: Part) -> Act:
+def _act(experiment: Experiment, agent: Agent, school: School, part: Part, frame: pl.DataFrame) -> Act:
     targets = targets_on(experiment, agent, part)
     run = simulate(part.tape, targets, school.rules, school.account)
     linear = simulate(part.tape, least_squares(school.train, part), school.rules, school.account)
@@ -132,7 +137,7 @@ def _act(experiment: Experiment, agent: Agent, school: School, part: Part) -> Ac
         price=Curve(name="mid", t_ms=t_ms, value=part.tape.mid.tolist()),
         equity=Curve(name="agent", t_ms=t_ms, value=run.equity_usdt.tolist()),
         position=run.position.tolist(),
-        thoughts=_thoughts(agent, part, targets, run),
+        thoughts=_thoughts(agent, part, targets, run, frame),
         baselines=[
             Curve(name="buy and hold", t_ms=t_ms, value=held.equity_usdt.tolist()),
             Curve(name="least squares", t_ms=t_ms, value=linear.equity_usdt.tolist()),
@@ -140,10 +145,12 @@ def _act(experiment: Experiment, agent: Agent, school: School, part: Part) -> Ac
     )
 
 
-def _thoughts(agent: Agent, part: Part, targets: np.ndarray, run: Run) -> list[Thought]:
+def _thoughts(agent: Agent, part: Part, targets: np.ndarray, run: Run, frame: pl.DataFrame) -> list[Thought]:
     words = decide(agent, part.lesson.obs).words
     before = np.r_[np.int8(0), targets[:-1]]
     earned = _earned_by_decision(part, run)
+    names = [name for name in _SEEN if name in frame.columns]
+    seen = {row["timestamp"]: row for row in frame.select("timestamp", *names).iter_rows(named=True)}
     return [
         Thought(
             t_ms=int(part.tape.timestamp[row]),
@@ -153,6 +160,7 @@ def _thoughts(agent: Agent, part: Part, targets: np.ndarray, run: Run) -> list[T
             sentence=sentence(words[row], "en", int(targets[row]), int(before[row])),
             sentence_fr=sentence(words[row], "fr", int(targets[row]), int(before[row])),
             pnl_bps=earned.get(int(row)),
+            seen={name: float(seen[int(part.tape.timestamp[row])][name]) for name in names},
         )
         for row in np.flatnonzero(targets != before)
     ]
@@ -261,6 +269,14 @@ def _write_thoughts(acts: list[Act], path: Path) -> None:
         for one in act.thoughts
     ]  # fmt: skip
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def _write_accounts(acts: list[Act], path: Path) -> None:
+    """The agent's account on each stretch, as finely as it is drawn; `decot compare` reads it."""
+    kept = [
+        {"name": act.name, "t_ms": (seen := thin(act.equity)).t_ms, "equity_usdt": seen.value} for act in acts
+    ]
+    path.write_text(json.dumps({"acts": kept}))
 
 
 def market_of(experiment: Experiment, order: Order) -> str:

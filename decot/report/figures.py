@@ -33,7 +33,7 @@ def equity_figure(act: Act) -> go.Figure:
     _line(figure, drawdown(act.equity), RED, 2, fill="tozeroy")
     figure.update_yaxes(title_text="account, USDT", row=1, col=1)
     figure.update_yaxes(title_text="below peak", row=2, col=1)
-    return _dressed(figure, 460)
+    return dressed(figure, 460)
 
 
 def drawdown(equity: Curve) -> Curve:
@@ -50,7 +50,7 @@ def thoughts_figure(act: Act) -> go.Figure:
     figure = go.Figure()
     price = thin(act.price)
     figure.add_trace(
-        go.Scatter(x=_times(price.t_ms), y=price.value, name="mid", line={"color": GREY, "width": 1})
+        go.Scatter(x=times(price.t_ms), y=price.value, name="mid", line={"color": GREY, "width": 1})
     )
     for action, (symbol, colour) in _ARROWS.items():
         said = [thought for thought in act.thoughts if thought.action == action]
@@ -58,18 +58,18 @@ def thoughts_figure(act: Act) -> go.Figure:
             continue
         figure.add_trace(
             go.Scatter(
-                x=_times([thought.t_ms for thought in said]),
+                x=times([thought.t_ms for thought in said]),
                 y=[thought.price for thought in said],
                 mode="markers",
                 name=action,
                 marker={"symbol": symbol, "color": colour, "size": 9},
                 text=[_wrapped(thought.sentence) for thought in said],
-                customdata=[f"#row-{act.name}-{thought.row}" for thought in said],
+                customdata=[f"#said-{act.name.replace(' ', '-')}-{thought.row}" for thought in said],
                 hovertemplate="%{x|%H:%M:%S} · %{y:,.1f}<br>%{text}<extra></extra>",
             )
         )
     figure.update_yaxes(title_text="price, USDT")
-    return _dressed(figure, 420)
+    return dressed(figure, 420)
 
 
 def front_figure(front: list[dict[str, Any]]) -> go.Figure:
@@ -95,7 +95,7 @@ def front_figure(front: list[dict[str, Any]]) -> go.Figure:
         )
     figure.update_xaxes(title_text="risk-adjusted profit on validation")
     figure.update_yaxes(title_text="explanation quality")
-    return _dressed(figure, 380)
+    return dressed(figure, 380)
 
 
 def _line(figure: go.Figure, curve: Curve, colour: str, row: int, **more: Any) -> None:
@@ -103,7 +103,7 @@ def _line(figure: go.Figure, curve: Curve, colour: str, row: int, **more: Any) -
     dash = more.pop("dash", "solid")
     figure.add_trace(
         go.Scatter(
-            x=_times(seen.t_ms),
+            x=times(seen.t_ms),
             y=seen.value,
             name=seen.name,
             line={"color": colour, "width": 1.6, "dash": dash},
@@ -114,7 +114,8 @@ def _line(figure: go.Figure, curve: Curve, colour: str, row: int, **more: Any) -
     )
 
 
-def _times(t_ms: list[int]) -> list[str]:
+def times(t_ms: list[int]) -> list[str]:
+    """Moments as plotly reads them."""
     from decot import clock
 
     return [clock.iso(moment) for moment in t_ms]
@@ -126,7 +127,8 @@ def _wrapped(text: str, width: int = 70) -> str:
     return "<br>".join(textwrap.wrap(text, width))
 
 
-def _dressed(figure: go.Figure, height: int) -> go.Figure:
+def dressed(figure: go.Figure, height: int) -> go.Figure:
+    """The house's clothes: no paper of its own, so that it stands on light, dark and printed pages alike."""
     figure.update_layout(
         height=height,
         margin={"l": 60, "r": 20, "t": 20, "b": 40},

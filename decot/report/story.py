@@ -30,6 +30,8 @@ class Thought:
     sentence_fr: str
     pnl_bps: float | None = None
     """what the trade that ended here earned, basis points of its notional"""
+    seen: dict[str, float] = field(default_factory=dict)
+    """some columns of that row, as the agent had them"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

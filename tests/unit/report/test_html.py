@@ -46,7 +46,7 @@ def test_what_others_wrote_is_escaped():
 
 def test_each_sentence_can_be_pointed_at():
     """The row a sentence speaks of is its anchor."""
-    assert 'id="row-other day-7"' in page(story())
+    assert 'id="row-other-day-7"' in page(story())
 
 
 def test_drawdown_is_measured_from_the_peak_so_far():

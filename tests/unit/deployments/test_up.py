@@ -1,0 +1,97 @@
+"""The house as a person meets it: `decot up`, the Prefect UI in a browser, a run started there, and what follows it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from deployments.timetable import INGEST, TIMETABLE
+
+TEXT = "document.body ? document.body.innerText : ''"
+PRESS = (
+    "(() => {{ const b = [...document.querySelectorAll('button,a')].find(x => x.innerText.trim() === '{0}'); \
+if (!b) return false; b.click(); return true; }})()"
+)
+
+
+def picture(browser, name: str) -> None:
+    if "DECOT_PICTURES" in os.environ:
+        browser.picture(Path(os.environ["DECOT_PICTURES"]) / f"{name}.png")
+
+
+def tiny(house, flow: str, name: str) -> dict:
+    """A deployment whose runs take seconds: the same flow on half an hour of a made-up market."""
+    found = house.deployment(flow, name)
+    order = {**found["parameters"]["order"], "profile": str(house.home / "tiny.toml")}
+    house.ask("PATCH", f"/deployments/{found['id']}", {"parameters": {"order": order}})
+    return found
+
+
+def test_everything_of_the_timetable_is_there(house):
+    """Each visit is a deployment with tags, a limit and a schedule that is off; chain and zombie watch stand."""
+    for visit, told in zip(TIMETABLE, house.told["deployments"]):
+        found = house.deployment(told["flow"], visit.name)
+        assert found["work_pool_name"] == "decot"
+        assert "decot" in found["tags"]
+        assert found["global_concurrency_limit"]["limit"] == 1
+        assert [schedule["active"] for schedule in found["schedules"]] == [False] * (visit.cron != "")
+    assert house.told["automations"] == [
+        "Enrich when ingest has completed",
+        "Mark a run that has gone silent as crashed",
+    ]
+    house.until(
+        lambda: house.ask("POST", "/work_pools/decot/workers/filter", {}), 60, "a worker asks for work"
+    )
+
+
+def test_a_person_presses_run_in_the_prefect_ui(house, browser):
+    """Run, Quick run, the form, Run: the run gets a name that reads as a sentence, completes, and shows its artifacts."""
+    found = tiny(house, "ingest", INGEST)
+    browser.size(1440, 1000)
+    browser.ask("Page.enable")
+    browser.go(f"http://127.0.0.1:{house.port}/deployments/deployment/{found['id']}")
+    browser.until(f"{TEXT}.includes({INGEST!r}) && {TEXT}.includes('Entrypoint')", 60)
+    browser.until(PRESS.format("Run", ""), 20)
+    browser.until(PRESS.format("Quick run", ""), 20)
+    browser.until(f"{TEXT}.includes('A run as a person would say it')", 20)
+    picture(browser, "prefect-form")
+    browser.until(PRESS.format("Run", FORM), 20)
+    run = house.until(lambda: house.runs(found["id"]), 20, "the run the browser asked for")[0]
+    house.until(lambda: ended(house, run["id"]), 120, "the run ends")
+    browser.go(f"http://127.0.0.1:{house.port}/runs/flow-run/{run['id']}")
+    browser.until(f"{TEXT}.includes('bring the tiny world home') && {TEXT}.includes('Completed')", 60)
+    picture(browser, "prefect-run")
+    browser.go(f"http://127.0.0.1:{house.port}/runs/flow-run/{run['id']}?tab=Artifacts")
+    browser.until(f"/plausibility/i.test({TEXT})", 60)
+    picture(browser, "prefect-artifacts")
+    assert ended(house, run["id"]) == "COMPLETED"
+    assert (house.home / "lake" / "base").is_dir()
+    browser.go(f"http://127.0.0.1:{house.port}/deployments")
+    browser.until(f"{TEXT}.includes('may an agent trade live')", 60)
+    picture(browser, "prefect-deployments")
+
+
+def test_what_has_come_home_is_read_around(house):
+    """The completed ingest above has started the enrichment by itself, once, on the same order."""
+    found, before = (
+        house.deployment("follow", "enrich when ingest has completed"),
+        house.deployment("ingest", INGEST),
+    )
+    if not house.runs(before["id"]):
+        pytest.skip("no ingest has run in the UI; without a browser there is nothing to follow")
+    run = house.until(lambda: house.runs(found["id"]), 60, "the automation starts the next deployment")[0]
+    assert run["parameters"]["order"]["profile"] == str(house.home / "tiny.toml")
+    assert run["created_by"]["type"] == "AUTOMATION"
+    house.until(lambda: ended(house, run["id"]), 180, "the enrichment ends")
+    assert ended(house, run["id"]) == "COMPLETED"
+    assert house.ask("GET", f"/flow_runs/{run['id']}")["name"] == "the tiny world is home, read around it"
+    assert len(house.runs(found["id"])) == 1
+    assert (house.home / "lake" / "features").is_dir()
+
+
+def ended(house, run: str) -> str:
+    """How a run ended; nothing while it goes."""
+    kind = house.ask("GET", f"/flow_runs/{run}")["state_type"]
+    return kind if kind in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else ""
