@@ -41,6 +41,14 @@ def on_config(config: Any) -> Any:
         "decisions": _listed(docs, "decisions"),
     }
     config["nav"] = [_filled(item, made) for item in config["nav"]]
+    known = set(_named(config["nav"]))
+    pages = [
+        path.relative_to(docs).as_posix() for path in sorted(docs.rglob("*.md")) if "_hooks" not in path.parts
+    ]
+    more: list[Any] = [page for page in pages if page not in known]
+    for section in config["nav"]:
+        if isinstance(section, dict) and "Figures" in section:
+            section["Figures"] += more
     return config
 
 
@@ -53,12 +61,6 @@ def on_files(files: Files, config: Any) -> Files:
     pages |= {made: (ROOT / name).read_text() for made, name in HOUSE.items()}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
-    for file in list(files):
-        if (
-            file.src_uri.startswith("commands/")
-            and file.src_uri.removeprefix("commands/") in commands.fragments()
-        ):
-            file.inclusion = file.inclusion
     return files
 
 
@@ -80,6 +82,12 @@ def _filled(item: Any, made: dict[str, list[Any]]) -> Any:
     if isinstance(item, list):
         return [_filled(value, made) for value in item]
     return made.get(item, item)
+
+
+def _named(item: Any) -> list[str]:
+    if isinstance(item, dict):
+        return _named(list(item.values()))
+    return [name for one in item for name in _named(one)] if isinstance(item, list) else [item]
 
 
 def _noted(markdown: str, source: str) -> str:

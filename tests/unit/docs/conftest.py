@@ -43,3 +43,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         check=False,
     )
     return Site(folder, done.returncode, done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home that `decot run --profile demo` leaves: some minutes. DECOT_DOCS_DEMO names one that is there already."""
+    ready = os.environ.get("DECOT_DOCS_DEMO", "")
+    if ready:
+        return Path(ready)
+    place = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        [sys.executable, "-m", "decot", "run", "--profile", "demo", "--quiet"],
+        cwd=place,
+        env={name: value for name, value in os.environ.items() if name != "DECOT_HOME"},
+        capture_output=True,
+        text=True,
+        timeout=3_600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return place / ".decot"

@@ -32,6 +32,10 @@ COPIED = (
 """what a reader's checkout holds, for pages that change the code"""
 
 
+BEGINS = "<!-- begins with: a finished demo -->"
+"""what a page says whose first block finds the demo's home"""
+
+
 def by_page(*hows: str) -> dict[str, list[blocks.Block]]:
     """Pages with a block of one of these kinds, and their shell, python and diff blocks in order."""
     found: dict[str, list[blocks.Block]] = {}
@@ -60,11 +64,15 @@ def step(block: blocks.Block, folder: Path, k: int) -> list[tuple[str, str | Non
     return [(block.code, block.expected)]
 
 
-def play(told: list[blocks.Block], tmp_path: Path, slow: bool, timeout: float) -> None:
+def play(
+    told: list[blocks.Block], tmp_path: Path, slow: bool, timeout: float, home: Path | None = None
+) -> None:
     """Run a page from top to bottom in an empty folder (or a checkout, when it changes code) and compare."""
     work, bare = tmp_path / "work", tmp_path / "steps"
     bare.mkdir()
     work.mkdir()
+    if home is not None:
+        shutil.copytree(home, work / ".decot")
     in_tree = any(block.lang == "diff" for block in told)
     if in_tree:
         for name in COPIED:
@@ -123,9 +131,20 @@ def test_the_page_runs(page, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", SLOW)
-def test_the_page_runs_whole(page, tmp_path):
+def test_the_page_runs_whole(page, tmp_path, request):
     """The page from top to bottom, with the blocks that take minutes."""
-    play(SLOW[page], tmp_path, slow=True, timeout=3_600)
+    wants = BEGINS in (ROOT / page).read_text()
+    home = request.getfixturevalue("demo_home") if wants else None
+    play(SLOW[page], tmp_path, slow=True, timeout=3_600, home=home)
+
+
+def test_a_change_of_a_page_is_small():
+    """What a reader adds on a page of his own is at most thirty lines."""
+    changes = [block for block in blocks.all_blocks() if block.lang == "diff"]
+    assert len(changes) >= 5
+    for block in changes:
+        lines = [line for line in block.code.split("\n") if re.match(r"[+-](?![+-])", line)]
+        assert 0 < len(lines) <= 30, block.name
 
 
 def test_every_block_is_run_or_says_why():
