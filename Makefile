@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PIP_NO_INPUT := 1
 
-.PHONY: help demo test format lint types imports unit module-1 module-2 module-3 module-4 only-1 only-2 only-3 only-4 docs clean
+.PHONY: help demo test format lint types imports unit module-1 module-2 module-3 module-4 only-1 only-2 only-3 only-4 docs wheel sbom bench clean
 
 help:
 	@grep -E '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
@@ -75,6 +75,27 @@ module-4: module-3
 docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open build/site/index.html"
+
+## make wheel     build the wheel and the source archive into dist/
+wheel: $(VENV)/bin/python
+	@$(PIP) 'setuptools>=77'
+	@rm -rf build/lib build/bdist.*
+	@$(BIN)/python -c "import setuptools.build_meta as b; b.build_sdist('dist'); b.build_wheel('dist')" >/dev/null
+	@ls -1 dist/decot-*
+
+## make sbom      what is installed, as a CycloneDX bill of materials: dist/decot.cdx.json
+sbom: $(VENV)/.dev
+	@$(BIN)/python -m deployments.sbom --out dist/decot.cdx.json
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "installing the peers we are measured against (once)…"
+	@$(PIP) -e '.[bench]'
+	@touch $@
+
+## make bench     the cheap benchmarks against their peers, each a ratio in one run; then the table of docs/benchmarks.md
+bench: $(VENV)/.bench
+	@$(BIN)/python -m benchmarks --run cheap
+	@$(BIN)/python -m benchmarks --table docs/benchmarks.md
 
 ## make clean     remove the environment and everything the runs have left
 clean:
