@@ -19,7 +19,8 @@ def bars_of_candles(candles: pl.DataFrame, clock_ms: int) -> pl.DataFrame:
     step = int(candles["timestamp"].diff().drop_nulls().min() or clock_ms)  # type: ignore[arg-type]
     if clock_ms % step:
         raise GapInData(
-            f"candles of {step} ms cannot make bars of {clock_ms} ms; choose a multiple of {step} ms"
+            f"candles of {step} ms cannot make bars of {clock_ms} ms; set clock_ms = {step} (or a multiple of it)"
+            " in a profile of your own, next to name and seed: --profile my.toml"
         )
     end = -(-pl.col("timestamp") // clock_ms) * clock_ms
     bars = (
