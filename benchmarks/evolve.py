@@ -1,13 +1,14 @@
 """Hypervolume against environment steps: our search and its peers, on a cheap surrogate training and on real ones.
 
     python -m benchmarks.evolve [--json] [--seeds 10] [--first-seed 0] [--trainings 160] [--no-ablations]
-    python -m benchmarks.evolve --planted [--seeds 1] [--trainings 20] --pieces FOLDER
+    python -m benchmarks.evolve --planted [--seeds 3] [--trainings 20] --pieces FOLDER [--only ours deap …]
     python -m benchmarks.evolve --noise 40        pure noise: is the front's lower bound above zero?
     python -m benchmarks.evolve --scale           one and two Dask workers on a training that burns a core
 
 ratio = steps the peer spent ÷ steps we needed to the peer's final hypervolume, on the curves' mean over the seeds; 0
-when we never got there. `--pieces` keeps every finished (method, seed), so that a long comparison can be run in parts.
-On the planted world a training's true value is what its agent does on the other day, which no search has seen.
+when we never got there. `--pieces` keeps every finished (method, seed), so that a long comparison can be run in parts
+(`--only`), by several processes. On the planted world every seed is another market, and a training's true value
+is what its agent does on the other day, which no search has seen.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ OURS = SearchConfig(population=12, trials=3, rungs=(1 / 9, 1 / 3, 1.0), across=F
 """chosen on seeds 100–109; what is reported is on others"""
 OURS_PLANTED = SearchConfig(population=6, trials=2, rungs=(0.25, 1.0), subject="benchmark")
 TARGET = 2.0
+ABLATIONS = {"no inheritance": {"inherit": False}, "no enqueueing": {"enqueue": False}}
 
 
 @dataclass(frozen=True)
@@ -74,20 +76,17 @@ class Cheap:
 
 
 class Planted:
-    """Real trainings on a small planted market."""
+    """Real trainings on a small planted market, another one for every seed."""
 
     params = DEFAULT_PARAMS
-    cfg = OURS_PLANTED
 
-    def __init__(self, home: Path, env_steps: int) -> None:
+    def __init__(self, home: Path, env_steps: int, seed: int) -> None:
         from benchmarks.planted import BOUNDS, Judged, furnish, small
 
-        experiment = small(env_steps=env_steps)
-        self.bounds, self.full_steps = (
-            BOUNDS,
-            experiment.learning.updates * experiment.learning.rows_per_update,
-        )
-        self.fitness = Judged(furnish(experiment, home))
+        experiment = small(env_steps=env_steps, seed=seed)
+        learning = experiment.learning
+        self.bounds, self.full_steps = BOUNDS, learning.updates * learning.rows_per_update
+        self.fitness = Judged(furnish(experiment, home / f"world-{seed}"))
         self.cfg = replace(OURS_PLANTED, bounds=BOUNDS)
 
     def full(
@@ -131,6 +130,12 @@ def mean_curve(curves: Sequence[Curve], n: int) -> list[float]:
     return [float(np.mean([at(curve, spent) for curve in curves])) for spent in range(1, n + 1)]
 
 
+def needed_by(curve: Curve, volume: float, n: int) -> float | None:
+    """Full trainings this one curve spent to such a hypervolume; None when it never did."""
+    spent = next((steps for steps, reached in curve if reached >= volume and steps <= n), None)
+    return None if spent is None else round(spent, 2)
+
+
 def told(curves: Sequence[Curve], n: int, seconds: float) -> dict[str, Any]:
     finals = [at(curve, n) for curve in curves]
     grid = sorted({max(1, n // 8), max(1, n // 4), max(1, n // 2), n})
@@ -143,33 +148,44 @@ def told(curves: Sequence[Curve], n: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def compare(subject: Any, args: argparse.Namespace) -> dict[str, Any]:
-    """Everybody on the same subject, seeds and budget."""
+def compare(subject_of: Callable[[int], Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Everybody on the same subjects, seeds and budget."""
     n = args.trainings
+    peers: dict[str, Any] = {}
+    ablations: dict[str, Any] = {}
+    ratios: dict[str, float] = {}
 
-    def measured(name: str, find: Callable[[int, int], Curve]) -> tuple[list[Curve], dict[str, Any]]:
+    def measured(name: str, find: Callable[[Any, int, int], Curve]) -> tuple[list[Curve], dict[str, Any]]:
         began, curves = time.perf_counter(), []
         for seed in range(args.first_seed, args.first_seed + args.seeds):
             print(f"{name}: seed {seed}", file=sys.stderr, flush=True)
-            curves.append(kept(args.pieces, f"{name} {seed} {n}", lambda seed=seed: find(seed, n)))
+            curves.append(
+                kept(args.pieces, f"{name} {seed} {n}", lambda seed=seed: find(subject_of(seed), seed, n))
+            )
         return curves, told(curves, n, time.perf_counter() - began)
 
-    our_curves, our_told = measured("ours", partial(ours, subject))
-    our_mean = mean_curve(our_curves, n)
-    peers: dict[str, Any] = {}
-    ratios: dict[str, float] = {}
+    methods: dict[str, Callable[[Any, int, int], Curve]] = {"ours": ours}
     for name, (package, find) in PEERS.items():
         if importlib.util.find_spec(package) is None:
             print(f"{name}: {package} is not installed, skipped", file=sys.stderr)
-            continue
-        _, peers[name] = measured(name, partial(find, subject))
-        needed = next((i for i, v in enumerate(our_mean, start=1) if v >= peers[name]["hypervolume"]), None)
-        peers[name]["ours_needed_trainings"] = needed
-        ratios[name] = round(n / needed, 2) if needed else 0.0
-    ablations = {}
+        else:
+            methods[name] = find
     if not args.no_ablations:
-        for name, switches in (("no inheritance", {"inherit": False}), ("no enqueueing", {"enqueue": False})):
-            _, ablations[name] = measured(name, partial(ours, subject, **switches))
+        methods |= {name: partial(ours, **switches) for name, switches in ABLATIONS.items()}
+    if args.only:
+        return {name: measured(name, methods[name])[1] for name in args.only}
+
+    our_curves, our_told = measured("ours", ours)
+    our_mean = mean_curve(our_curves, n)
+    for name in [name for name in methods if name != "ours"]:
+        curves, told_of_it = measured(name, methods[name])
+        if name in ABLATIONS:
+            ablations[name] = told_of_it
+            continue
+        needed = next((i for i, v in enumerate(our_mean, 1) if v >= told_of_it["hypervolume"]), None)
+        each = [needed_by(ours_, at(peer, n), n) for ours_, peer in zip(our_curves, curves)]
+        peers[name] = {**told_of_it, "ours_needed_trainings": needed, "by_seed": each}
+        ratios[name] = round(n / needed, 2) if needed else 0.0
     best = max((name for name in peers), key=lambda name: peers[name]["hypervolume"])
     return {
         "ours": {**our_told, "ablations": ablations},
@@ -229,18 +245,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--planted", action="store_true", help="real trainings instead of the surrogate")
-    parser.add_argument("--env-steps", type=int, default=24_576, help="planted: of one full training")
-    parser.add_argument("--seeds", type=int, default=0, help="10, or 1 when planted")
+    parser.add_argument("--env-steps", type=int, default=49_152, help="planted: of one full training")
+    parser.add_argument("--seeds", type=int, default=0, help="10, or 3 when planted")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument(
         "--trainings", type=int, default=0, help="full trainings each may spend (160; planted 20)"
     )
     parser.add_argument("--pieces", type=Path, default=None, help="folder that keeps what is finished")
     parser.add_argument("--no-ablations", action="store_true")
+    parser.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="only these, for --pieces")
     parser.add_argument("--noise", type=int, default=0, metavar="N", help="only: N searches of pure noise")
     parser.add_argument("--scale", action="store_true", help="only: time one and two Dask workers")
     args = parser.parse_args(argv)
-    args.seeds = args.seeds or (1 if args.planted else 10)
+    args.seeds = args.seeds or (3 if args.planted else 10)
     args.trainings = args.trainings or (20 if args.planted else 160)
     _quiet_optuna()
     if args.noise:
@@ -250,11 +267,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         report = {"name": "evolve-scale", **scale_out()}
     elif args.planted:
-        with tempfile.TemporaryDirectory() as home:
-            subject = Planted(Path(home), args.env_steps)
-            report = {"name": "evolve-planted", "env_steps": args.env_steps, **compare(subject, args)}
+        with tempfile.TemporaryDirectory() as nowhere:
+            make = partial(Planted, args.pieces or Path(nowhere), args.env_steps)
+            report = {"name": "evolve-planted", "env_steps": args.env_steps, **compare(make, args)}
     else:
-        report = {"name": "evolve", **compare(Cheap(), args)}
+        report = {"name": "evolve", **compare(lambda seed: Cheap(), args)}
     print(json.dumps(report) if args.json else json.dumps(report, indent=2))
     return 0
 
