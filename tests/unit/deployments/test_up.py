@@ -67,8 +67,7 @@ def test_a_person_presses_run_in_the_prefect_ui(house, browser):
     browser.go(f"http://127.0.0.1:{house.port}/runs/flow-run/{run['id']}")
     browser.until(f"({TEXT}).includes('bring the tiny world home') && ({TEXT}).includes('Completed')", 60)
     picture(browser, "prefect-run")
-    browser.run(TAB.format("Artifacts"))
-    browser.until(f"({TEXT}).includes('plausibility')", 30)
+    browser.until(f"{TAB.format('Artifacts')}, ({TEXT}).includes('plausibility')", 60)
     picture(browser, "prefect-artifacts")
     assert ended(house, run["id"]) == "COMPLETED"
     assert (house.home / "lake" / "base").is_dir()
