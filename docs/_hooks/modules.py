@@ -53,7 +53,7 @@ def pages() -> dict[str, str]:
     whole = {"reference/index.md": _index()}
     for modules in found().values():
         for name, _ in modules:
-            whole[f"reference/{name}.md"] = f"---\ntitle: {name}\n---\n\n::: {name}\n"
+            whole[f"reference/{name}.md"] = f"---\ntitle: {name}\nsearch:\n  boost: 0.2\n---\n\n::: {name}\n"
     return whole
 
 

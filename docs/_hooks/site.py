@@ -28,6 +28,7 @@ HOUSE = {
     "about/changelog.md": "CHANGELOG.md",
 }
 """pages of the site that are files of the repository's root"""
+DRAWING = re.compile(r"<figure class=\"house\" markdown>\n!\[([^\]]*)\]\(([^)]*\.svg)\)\n</figure>")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -67,7 +68,8 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Say below each block whether it was tried; turn links that leave docs/ into words."""
     uri = page.file.src_uri
-    return _linked(_noted(markdown, HOUSE.get(uri, f"docs/{uri}")), uri, files)
+    drawn = DRAWING.sub(lambda found: _drawn(found[2], uri), markdown)
+    return _linked(_noted(drawn, HOUSE.get(uri, f"docs/{uri}")), uri, files)
 
 
 def _listed(docs: Path, folder: str) -> list[str]:
@@ -82,6 +84,13 @@ def _filled(item: Any, made: dict[str, list[Any]]) -> Any:
     if isinstance(item, list):
         return [_filled(value, made) for value in item]
     return made.get(item, item)
+
+
+def _drawn(target: str, uri: str) -> str:
+    """A drawing inside the page, so that it takes the page's colours; its own are for who opens the file alone."""
+    file = ROOT / "docs" / posixpath.normpath(posixpath.join(posixpath.dirname(uri), target))
+    text = re.sub(r"<style>.*?</style>\n?", "", file.read_text(), flags=re.S)
+    return f'<figure class="house">{text.strip()}</figure>'
 
 
 def _named(item: Any) -> list[str]:
