@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import fault_kills, fault_schedules
+from benchmarks import fault_canary, fault_disk, fault_kills, fault_schedules
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,26 @@ class Profile:
     switches: int
     others: int
     """stale-feed and daily-loss drills, each"""
+    disks: int
+    """times a real file system is filled"""
+    in_prefect: bool
+    """whether the canary is also sent through Prefect and W&B (a minute or two)"""
 
 
 PROFILES = {
-    "quick": Profile(schedules=2_000, kills=20, switches=10, others=2),
-    "full": Profile(schedules=20_000, kills=200, switches=100, others=20),
+    "quick": Profile(schedules=2_000, kills=20, switches=10, others=2, disks=1, in_prefect=False),
+    "full": Profile(schedules=20_000, kills=200, switches=100, others=20, disks=20, in_prefect=True),
 }
-SEEDS = {"schedules": 1, "kills": 101, "switch": 202, "stale": 303, "loss": 404, "canary": 505}
+SEEDS = {
+    "schedules": 1,
+    "kills": 101,
+    "switch": 202,
+    "stale": 303,
+    "loss": 404,
+    "canary": 505,
+    "disk": 606,
+    "prefect": 707,
+}
 
 
 def measure(profile: Profile, say: Any) -> dict[str, Any]:
@@ -48,7 +61,12 @@ def measure(profile: Profile, say: Any) -> dict[str, Any]:
     asyncio.run(fault_kills.stops(profile.switches, SEEDS["switch"], "switch", found, say))
     asyncio.run(fault_kills.stops(profile.others, SEEDS["stale"], "stale", found, say))
     asyncio.run(fault_kills.stops(profile.others, SEEDS["loss"], "loss", found, say))
+    disk = asyncio.run(fault_disk.drill(profile.disks, SEEDS["disk"], found, say))
     n_leaks, where = asyncio.run(fault_kills.canary(SEEDS["canary"], say))
+    searched: dict[str, int] = {}
+    if profile.in_prefect:
+        n_more, more, searched = asyncio.run(fault_canary.drill(SEEDS["prefect"], say))
+        n_leaks, where = n_leaks + n_more, where + more
     zeros = {
         "duplicate_orders": tally.duplicate_orders + found.duplicate_orders,
         "untracked_positions": tally.untracked_positions + found.untracked_positions,
@@ -79,6 +97,8 @@ def measure(profile: Profile, say: Any) -> dict[str, Any]:
         "last_restart_s": round(found.restart_max_s, 2),
         "bad_seeds": tally.bad_seeds[:20],
         "leaks": where,
+        "disk": disk,
+        "searched": searched,
         "notes": found.notes[:20],
         "seeds": SEEDS,
         "seconds": round(time.monotonic() - began, 1),

@@ -144,8 +144,8 @@ def lesson_of(rows: pl.DataFrame, scaler: Scaler, grounding: Grounding) -> Lesso
     return Lesson(scaler.apply(observe(rows)), grounding.label(columns_of(rows)), targets)
 
 
-def world(env_steps: int, days_made: int) -> Setting:
-    """The demo's embedded world: two days of six hours teach, eight others are clean."""
+def world(env_steps: int, days_made: int, n_clean: int) -> Setting:
+    """The demo's embedded world: two days of six hours teach, others are clean."""
     cfg = WorldConfig(kind="planted-edge", edge_bps_s=0.4, half_life_s=30.0, seconds_per_day=21_600, days=2)
     whole = build_bars(make_world(cfg), 1_000)
     since = whole["timestamp"].to_numpy() - 1
@@ -154,11 +154,11 @@ def world(env_steps: int, days_made: int) -> Setting:
         whole.filter(pl.Series(is_open & (since // 86_400_000 == d)))
         for d in np.unique(since[is_open] // 86_400_000)
     ]
-    clean = [build_bars(make_world(replace(cfg, seed=100 + k, days=1)), 1_000) for k in range(8)]
+    clean = [build_bars(make_world(replace(cfg, seed=100 + k, days=1)), 1_000) for k in range(n_clean)]
     return settle(days, clean, "demo", env_steps, days_made)
 
 
-def standx(env_steps: int, days_made: int) -> Setting:
+def standx(env_steps: int, days_made: int, n_clean: int) -> Setting:
     """06 teaches, 07 is clean; at no fee, or an agent this small learns to stay out and there is little to watch."""
     bars = build_bars(open_tape(Path(os.environ["DECOT_TAPES"]) / "standx-btcusd"), 1_000, "recv")
     day = (bars["timestamp"].to_numpy() - 1) // 86_400_000
@@ -167,17 +167,17 @@ def standx(env_steps: int, days_made: int) -> Setting:
     return settle([taught], [clean], "zero-fee", env_steps, days_made)
 
 
-def false_alarms(
-    at: Setting, onsets_per_day: int, rng: np.random.Generator
-) -> tuple[dict[str, Any], list[Any]]:
-    """Alarms per 86,400 clean bars, and monitors as they stood at random bars, with the bars around."""
+def false_alarms(at: Setting, n_onsets: int, rng: np.random.Generator) -> tuple[dict[str, Any], list[Any]]:
+    """Alarms per 86,400 clean bars, and monitors as they stood at random bars of the first days, with the bars around."""
     base, told = latched(at.base, False), {"reduce": 0, "flat": 0}
     blamed: Counter[str] = Counter()
     bars, places, restricted, spent = 0, [], 0, 0.0
+    per_day = max(1, n_onsets // len(at.clean))
     for day in at.clean:
         table = table_of(day, at.regimes)
         w, monitor, before = watchable(at.agent, at.scaler, table), Monitor(base), "normal"
-        onsets = set(rng.integers(LEAD, len(w.mid) - HOUR - 1, onsets_per_day).tolist())
+        wanted = min(per_day, n_onsets - len(places))
+        onsets = set(rng.integers(LEAD, len(w.mid) - HOUR - 1, wanted).tolist())
         begun = time.process_time()
         for t, tick in enumerate(w.ticks()):
             if t in onsets:
@@ -363,12 +363,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def measure(source: str, env_steps: int, onsets: int, days_made: int) -> dict[str, Any]:
+def measure(source: str, env_steps: int, onsets: int, days_made: int, n_clean: int) -> dict[str, Any]:
     begun = time.monotonic()
-    at = {"world": world, "standx": standx}[source](env_steps, days_made)
+    at = {"world": world, "standx": standx}[source](env_steps, days_made, n_clean)
     rng = np.random.default_rng(1)
     say(f"{source}: bounds { ({k: tuple(round(x, 2) for x in v) for k, v in at.base.bounds.items()}) }")
-    alarms, places = false_alarms(at, max(1, onsets // len(at.clean)), rng)
+    alarms, places = false_alarms(at, onsets, rng)
     say(f"{source}: {alarms}")
     return {"clean": alarms, "faults": detect(at, places, rng), "seconds": round(time.monotonic() - begun, 1)}
 
@@ -380,13 +380,14 @@ def main() -> None:
     parser.add_argument("--env-steps", type=int, default=200_000)
     parser.add_argument("--onsets", type=int, default=8)
     parser.add_argument("--days", type=int, default=12, help="whole days put together for calibration")
+    parser.add_argument("--clean", type=int, default=24, help="clean days of six hours of the world")
     options = parser.parse_args()
     torch.set_num_threads(1)
     skipped = (
         [] if "DECOT_TAPES" in os.environ else ["standx: set DECOT_TAPES to the folder of recorded tapes"]
     )
     told = {
-        source: measure(source, options.env_steps, options.onsets, options.days)
+        source: measure(source, options.env_steps, options.onsets, options.days, options.clean)
         for source in options.source
         if source != "standx" or not skipped
     }

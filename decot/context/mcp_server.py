@@ -1,7 +1,7 @@
 """A read-only MCP server of our own. Knows callables and a token; knows nothing of what stands behind them.
 
-Whoever joins the rooms hands in what may be seen. Every tool reads, except the kill switch: it writes, and only for
-someone who holds the token. It listens on loopback only.
+Whoever joins the rooms hands in what may be seen. Every tool reads, except two: the kill switch, and telling the running
+agent something. They write, and only for someone who holds the token. It listens on loopback only.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ def _no_switch(_reason: str) -> dict[str, str]:
     raise ConfigError(["mcp: no kill switch is connected; no session is running"])
 
 
+def _nobody_hears(text: str, for_s: float, question: str, answer: str) -> dict[str, str]:
+    raise ConfigError(["mcp: nobody hears events here; no home is connected"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
     """What may be seen; each callable returns plain values."""
@@ -38,6 +42,8 @@ class Views:
     positions: View = _nothing
     kill: Callable[[str], Any] = _no_switch
     """given a reason, stops trading and flattens"""
+    tell: Callable[[str, float, str, str], Any] = _nobody_hears
+    """given a text, seconds, a question and its answer ("" to have it guessed): puts that word into the running chain"""
 
 
 def build_server(views: Views, *, token: str, name: str = "decot") -> Any:
@@ -52,7 +58,7 @@ def build_server(views: Views, *, token: str, name: str = "decot") -> Any:
 
     server = MCPServer(
         name,
-        instructions="Figures of a DECoT house. Every tool reads; only kill_switch acts, and needs the token.",
+        instructions="Figures of a DECoT house. Every tool reads; only kill_switch and tell_event act, and need the token.",
         log_level="WARNING",
     )
     reads = {
@@ -66,11 +72,23 @@ def build_server(views: Views, *, token: str, name: str = "decot") -> Any:
         seen = ToolAnnotations(title=tool.replace("_", " "), read_only_hint=True, open_world_hint=False)
         server.add_tool(_reader(view, ToolError), name=tool, description=says, annotations=seen)
 
-    def kill_switch(token: str, reason: str) -> dict[str, Any]:
+    def check(token: str) -> None:
         if not expected or not hmac.compare_digest(token.encode(), expected.encode()):
             raise ToolError("refused: the token is not the one this house was started with")
+
+    def kill_switch(token: str, reason: str) -> dict[str, Any]:
+        check(token)
         try:
             return {"answer": plain(views.kill(reason[:200]))}
+        except DecotError as refused:
+            raise ToolError(str(refused)) from refused
+
+    def tell_event(
+        token: str, text: str, for_s: float = 300.0, question: str = "news", answer: str = ""
+    ) -> dict[str, Any]:
+        check(token)
+        try:
+            return {"answer": plain(views.tell(text, for_s, question, answer))}
         except DecotError as refused:
             raise ToolError(str(refused)) from refused
 
@@ -78,6 +96,9 @@ def build_server(views: Views, *, token: str, name: str = "decot") -> Any:
     acts = ToolAnnotations(title="kill switch", read_only_hint=False, destructive_hint=True)
     says = "Stop trading and flatten every position. Needs the token."
     server.add_tool(kill_switch, name="kill_switch", description=says, annotations=acts)
+    adds = ToolAnnotations(title="tell event", read_only_hint=False, destructive_hint=False)
+    says = "Put a word into the running agent's chain of thought for so many seconds; its sentence says so. Needs the token."
+    server.add_tool(tell_event, name="tell_event", description=says, annotations=adds)
     return server
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from decot.errors import CheckpointRefused, GapInData, LakeBroken, ModelFault
 from decot.experiment.config import Experiment
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from decot.experiment.school import Part, rejoin
 from decot.gate.registry import Registry
-from decot.live.monitor import MonitorConfig
+from decot.live.monitor import Baseline, MonitorConfig
 from decot.live.monitor_fit import Clean, fit_baseline
 from decot.model.agent import Agent
 from decot.model.checkpoint import load
@@ -54,6 +55,22 @@ def fit_monitor(
     base.save(file)
     bounds = {name: [round(low, 4), round(high, 4)] for name, (low, high) in base.bounds.items()}
     return {"digest": entry.digest, "file": str(file), "bounds": bounds, "taught": dict(base.taught)}
+
+
+def ensure_baseline(home: Path, digest: str, profile: str, listener: Listener | None = None) -> str:
+    """Fit the baseline of an agent unless there is a usable one; says what became of it, and never stops a stage."""
+    file = baseline_file(home, digest)
+    try:
+        if file.is_file():
+            Baseline.open(file)
+            return f"its reasoning is watched ({file.name} was there)"
+    except CheckpointRefused:  # of another revision: fitted again below
+        file.unlink()
+    try:
+        made = fit_monitor(home, digest, profile, listener=listener)
+    except (GapInData, ModelFault, LakeBroken) as why:
+        return f"NOT WATCHED: no baseline could be fitted ({why}); its sessions will say so"
+    return f"its reasoning is watched (perplexity taught {made['taught']['perplexity']:.3f})"
 
 
 def clean_of(agent: Agent, part: Part) -> Clean:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from typing import Any
 from decot import clock
 from decot.data.exchange.rules import split_symbol
 from decot.errors import CertificateRefused, ConfigError
+from decot.experiment.baseline import baseline_file
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
-from decot.experiment.enrich import open_context
+from decot.experiment.ears import Ears, headlines_of
+from decot.experiment.enrich import Context, open_context
 from decot.experiment.live_report import Held, rows_of, told_of
-from decot.experiment.mind import mind_of
+from decot.experiment.mind import Around, mind_of
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from decot.experiment.school import schema_hash
@@ -35,7 +38,7 @@ from decot.live.feed import CcxtFeed, EventPace, Pace, WallPace
 from decot.live.hands import Hand, LiveHand, PaperHand
 from decot.live.journal import Journal
 from decot.live.lease import Lease
-from decot.live.mind import Mind
+from decot.live.mind import Mind, News, Outside, no_news, nobody_outside
 from decot.live.monitor import Baseline, Monitor, watching
 from decot.live.record import read
 from decot.live.risk import Guard, Limits
@@ -45,6 +48,7 @@ from decot.live.worker import Bar, Watch, Worker
 from decot.live.worker_parts import Ended, WorkerConfig
 from decot.market.account import Account
 from decot.market.rules import VenueRules, load_rules
+from decot.model.agent import Agent
 from decot.model.checkpoint import load
 from decot.report.progress import Listener, listening, say
 
@@ -77,9 +81,13 @@ class LiveOrder:
     has_past: bool = True
     """warm up on the bars of the lake first"""
     quiet_s: float = 0.0
+    news: str = ""
+    """headlines file that may grow while the session runs; by default the profile's"""
     release: str = ""
     """who lets a halted session trade again"""
     limits: Limits = field(default_factory=Limits)
+    on_unwatched: Callable[[str], None] = lambda why: None
+    """told, before anything trades, that nobody watches this agent's reasoning"""
 
     def faults(self) -> list[str]:
         """Everything wrong with it."""
@@ -152,23 +160,53 @@ def run(
         place = Place(order.home)
         entry, certificate = admitted(place, order.digest, order.mode)
         made = Made.of(order, place, entry)
-        lease = Lease(made.folder / "lease").take(f"decot trade --{order.mode}")
-        try:
-            ended = asyncio.run(_session(order, made, prepare, key, secret))
-        finally:
-            lease.give_back()
+        unwatched = unwatched_because(place.home, entry.digest)
+        say("monitor", 0, 0, unwatched or "the reasoning is watched")
+        if unwatched:
+            order.on_unwatched(unwatched)
+        with ExitStack() as closing:
+            closing.callback(Lease(made.folder / "lease").take(f"decot trade --{order.mode}").give_back)
+            around = closing.enter_context(Around(made.experiment, place, made.known))
+            ears = closing.enter_context(_ears(order, made, around))
+            ended = asyncio.run(_session(order, made, around, prepare, key, secret))
         held = Held(
             session=made.session,
             mode=order.mode,
             own=made.own,
             folder=made.folder,
             certificate=certificate.serial,
-            past=made.past,
             make_mind=made.make_mind,
             rules=made.rules,
             account=made.account,
         )
-        return told_of(made.experiment, place, held, ended)
+        told = told_of(made.experiment, place, held, ended)
+        servers = [{"known": one.known, "why": one.why} for one in around.servers()]
+        outside = {"headlines": ears.n_heard, "trouble": ears.trouble, "servers": servers}
+        told |= {"outside": outside, "monitor": unwatched or "watched"}
+        return told | {"card": "\n".join([told["card"], *([unwatched] if unwatched else [])])}
+
+
+def unwatched_because(home: Path, digest: str) -> str:
+    """Why nobody would watch the reasoning of this agent, with the way out; empty when somebody does."""
+    if baseline_file(home, digest).is_file():
+        return ""
+    return (
+        f"NOT WATCHED: there is no baseline of {digest[:12]}, so nobody notices when its reasoning changes; "
+        f"fit one: decot monitor {digest[:12]}"
+    )
+
+
+def _ears(order: LiveOrder, made: Made, around: Around) -> Ears:
+    """Headlines of the lake, and of a file that may grow."""
+    path = order.news or made.experiment.news.path
+    since = made.past[0][0] if made.past else (order.origin_us or clock.now_us()) // 1_000
+    return Ears(
+        around.hear,
+        Path(path) if path else None,
+        made.experiment.news,
+        since,
+        before=headlines_of(made.place, made.own),
+    )
 
 
 @dataclass(slots=True)
@@ -179,7 +217,8 @@ class Made:
     place: Place
     entry: Entry
     manifest: dict[str, Any]
-    make_mind: Callable[[], Mind]
+    known: Context
+    agent: Agent
     rules: VenueRules
     account: Account
     session: str
@@ -209,7 +248,8 @@ class Made:
             place,
             entry,
             manifest,
-            lambda: mind_of(experiment, known, agent, manifest),
+            known,
+            agent,
             load_rules(venue, symbol),
             Account(capital_usdt=market["capital_usdt"]),
             name,
@@ -224,6 +264,10 @@ class Made:
             made.past = feed_of(place.lake.get("bars", symbol=own).tail(WARM_BARS))
         return made
 
+    def make_mind(self, news: News = no_news, outside: Outside = nobody_outside) -> Mind:
+        """A fresh mind; without anything around it, unless that is given."""
+        return mind_of(self.experiment, self.known, self.agent, self.manifest, news, outside)
+
     @property
     def folder(self) -> Path:
         """Where the session keeps its journal, its bars and what it shows."""
@@ -231,7 +275,12 @@ class Made:
 
 
 async def _session(
-    order: LiveOrder, made: Made, prepare: Callable[[Any], Any] | None, key: str, secret: str
+    order: LiveOrder,
+    made: Made,
+    around: Around,
+    prepare: Callable[[Any], Any] | None,
+    key: str,
+    secret: str,
 ) -> Ended:
     pace: Pace = EventPace() if order.speed == 0 else WallPace(order.speed, order.origin_us)
     guard = Guard(order.limits)
@@ -285,7 +334,7 @@ async def _session(
                 quiet_s=order.quiet_s,
             ),
             made.place.home,
-            ListeningMind(made.make_mind(), ContextBuffer(made.place.home)),
+            ListeningMind(made.make_mind(around.news, around.outside), ContextBuffer(made.place.home)),
             hand,
             feed,
             pace,
@@ -316,8 +365,8 @@ async def _check_venue(venue: CcxtVenue, rules: VenueRules) -> None:
 
 
 def _watch(made: Made) -> Watch | None:
-    """The reasoning monitor, when a baseline was fitted for this agent: HOME/monitor/DIGEST.json."""
-    path = made.place.home / "monitor" / f"{made.entry.digest}.json"
+    """The reasoning monitor, when a baseline was fitted for this agent (at its promotion, or by `decot monitor`)."""
+    path = baseline_file(made.place.home, made.entry.digest)
     if not path.is_file():
         return None
     return watching(Monitor(Baseline.open(path)), made.make_mind().scaler)

@@ -5,26 +5,26 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from decot.experiment.again import Life, lives_again
 from decot.experiment.config import Experiment
 from decot.experiment.place import Place
-from decot.experiment.replay import Compared, replayed
 from decot.experiment.trade import feed_of
 from decot.features.kernel import OUT_NAMES
 from decot.features.table import base_table
 from decot.live.mind import Mind
-from decot.live.record import Recorded, read
+from decot.live.record import Recorded, read, warm_of
 from decot.live.snapshot import read_lines
 from decot.live.worker import Bar
 from decot.live.worker_parts import Ended
-from decot.market.account import Account
+from decot.market.account import CASH, DUST, LOTS, Account
 from decot.market.rules import VenueRules
 from schemas.columns import BASE_COLUMNS, TARGETS, cast_to_schema
 
@@ -66,7 +66,6 @@ class Held:
     """the market's name in the lake"""
     folder: Path
     certificate: str
-    past: list[Bar]
     make_mind: Callable[[], Mind]
     rules: VenueRules
     account: Account
@@ -93,15 +92,10 @@ def told_of(experiment: Experiment, place: Place, made: Held, ended: Ended) -> d
     table = session_table(experiment, recorded, capital)
     ref = place.put("session", table, symbol=made.own)
     fills = read_lines(place.home, made.session, "fills", 1_000_000)
-    told = [
-        event["told"]
-        for event in read_lines(place.home, made.session, "events", 1_000_000)
-        if "told" in event
-    ]
-    first = made.past if recorded.column("life")[0] == 0 and recorded.column("life").max() == 0 else None
-    compared: Compared | None = None
-    if first is not None:
-        compared = replayed(made.make_mind, first, recorded, fills, made.rules, made.account, told=told)
+    events = read_lines(place.home, made.session, "events", 1_000_000)
+    told = [event["told"] for event in events if "told" in event]
+    lives = lives_of(made.folder, made.mode, recorded, events)
+    compared = lives_again(made.make_mind, lives, recorded, fills, made.rules, made.account, told=told)
     net = float(recorded.column("equity_usdt")[-1]) - capital
     figures |= {
         "fills": len(fills),
@@ -109,9 +103,39 @@ def told_of(experiment: Experiment, place: Place, made: Held, ended: Ended) -> d
         "net_bps": round(net / capital * 1e4, 3),
         "capital_usdt": round(capital, 6),
         "table": ref.to_dict(),
-        "replay": asdict(compared) if compared else None,
+        "replay": compared.to_dict(),
     }
     return {**figures, "card": card(figures)}
+
+
+def lives_of(folder: Path, mode: str, recorded: Recorded, events: list[dict[str, Any]]) -> list[Life]:
+    """What each life of the worker began with and whether it left the market by itself."""
+    ended = {int(event.get("life", 0)) for event in events if "is_flat" in event}
+    desks = _desks(folder) if mode == "paper" else []
+    found = []
+    for number in recorded.lives():
+        mine = recorded.life(number)
+        begin, warm = int(mine.column("timestamp")[0]), warm_of(folder, number)
+        life = Life(number=number, warm=warm, has_ended=number in ended)
+        before = [state for t_ms, state in desks if t_ms < begin]
+        if mode == "paper" and before:
+            state = before[-1]
+            is_plain = state[LOTS] == 0 and state[DUST] == 0
+            life = replace(life, cash_usdt=float(state[CASH]), begins_with=None if is_plain else state)
+        elif mode != "paper" and number:
+            holds = mine.column("held")[0] != 0
+            why = "it took over a holding that fills of another life had made" if holds else ""
+            life = replace(life, cash_usdt=float(mine.column("equity_usdt")[0]), unlike=why)
+        found.append(life)
+    return found
+
+
+def _desks(folder: Path) -> list[tuple[int, np.ndarray]]:
+    """The states of the paper desk in the journal, with their times."""
+    db = sqlite3.connect(f"file:{folder / 'journal.sqlite'}?mode=ro", uri=True)
+    rows = db.execute("SELECT t_ms, payload FROM events WHERE kind = 'desk' ORDER BY seq").fetchall()
+    db.close()
+    return [(int(t_ms), np.array(json.loads(text)["state"], np.float64)) for t_ms, text in rows]
 
 
 def _opening(folder: Path) -> float:
@@ -129,10 +153,19 @@ def card(figures: dict[str, Any]) -> str:
         f"ended {figures['state']}: {figures['why']}; {'flat' if figures['is_flat'] else 'NOT FLAT, look at the account'}",
     ]
     replay = figures["replay"]
-    if replay is not None:
-        lines.append(
-            f"replay: {replay['n_same']:,} of {replay['n_decisions']:,} decisions the same; fills {replay['n_matched']} of "
-            f"{replay['n_fills']} as simulated, price error {replay['price_error_bps']:.3f} bps (mean), "
-            f"{replay['price_error_max_bps']:.3f} bps (worst), time error {replay['time_error_ms']:.0f} ms (mean)"
-        )
+    lines.append(
+        f"replay: {replay['n_same']:,} of {replay['n_decisions']:,} decisions the same; fills {replay['n_matched']} of "
+        f"{replay['n_fills']} as simulated, price error {replay['price_error_bps']:.3f} bps (mean), "
+        f"{replay['price_error_max_bps']:.3f} bps (worst), time error {replay['time_error_ms']:.0f} ms (mean)"
+    )
+    if len(replay["lives"]) > 1 or not replay["covers_all"]:
+        lines.append(f"the replay covers {covered(replay)}")
     return "\n".join(lines)
+
+
+def covered(replay: Mapping[str, Any]) -> str:
+    """Which lives of a session were run again, and why the others were not."""
+    whole = [str(one["life"]) for one in replay["lives"] if not one["why"]]
+    partly = [f"life {one['life']} not whole: {one['why']}" for one in replay["lives"] if one["why"]]
+    head = f"{len(whole)} of {len(replay['lives'])} lives ({', '.join(whole) or 'none'})"
+    return "; ".join([head, *partly])

@@ -18,6 +18,7 @@ from decot.evolve.ledger import Ledger
 from decot.experiment import examine
 from decot.experiment.anchors import anchored, differences, left_out
 from decot.experiment.attempts import Attempt, knock
+from decot.experiment.baseline import ensure_baseline
 from decot.experiment.baselines import least_squares
 from decot.experiment.brief import Brief, find, opened, remember
 from decot.experiment.code import code_version
@@ -39,7 +40,7 @@ from decot.gate.signed import digest_of, write_whole
 from decot.gate.verdict import Verdict
 from decot.model.checkpoint import load
 from decot.model.play import decide
-from decot.report.progress import Listener, listening, say
+from decot.report.progress import Listener, current, listening, say
 from decot.rl.faithful import word_report
 from decot.rl.heads import head_report
 from schemas.ref import Ref
@@ -299,5 +300,6 @@ def _certify(
             experiment.track.project,
             is_enabled=experiment.track.enabled,
         )
-        say("promote", _STEPS, _STEPS, f"certified {entry.digest[:12]}; W&B: {told}")
+        watched = ensure_baseline(place.home, entry.digest, brief.order.profile, current())
+        say("promote", _STEPS, _STEPS, f"certified {entry.digest[:12]}; {watched}; W&B: {told}")
     return entry.digest

@@ -12,6 +12,7 @@ from typing import Any
 
 from decot import clock
 from decot.errors import CertificateRefused, RegistryRefused
+from decot.experiment.baseline import ensure_baseline
 from decot.experiment.code import code_version
 from decot.experiment.mirror import mirrored
 from decot.experiment.place import Place
@@ -22,7 +23,8 @@ from decot.gate.keys import key_path, open_key, signing_key
 from decot.gate.registry import Entry, Registry
 from decot.report.progress import Listener
 
-_FIGURES = ("bars", "fills", "net_usdt", "net_bps", "capital_usdt", "refused_orders")
+_FIGURES = ("bars", "fills", "net_usdt", "net_bps", "capital_usdt", "refused_orders", "replay")
+_CENT_OF_A_CENT = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def to_paper(
     """A paper session of a certified agent; when it ends well its figures are signed and the stage is paper.
 
     Raises:
-        CertificateRefused: the certificate does not hold, or the session lost what no drill may lose.
+        CertificateRefused: the certificate does not hold, the session does not replay, or it lost what no drill may lose.
         RegistryRefused: it is not certified, or is past it.
     """
     from decot.experiment.trade import paper_session
@@ -71,6 +73,7 @@ def to_paper(
     if entry.stage not in ("certified", "paper"):
         raise RegistryRefused(f"{entry.digest[:12]} is {entry.stage}; only a certified agent goes on paper")
     summary = paper_session(home, entry.digest, profile, minutes, listener)
+    demand_replay(entry.digest, summary)
     most = GateConfig().drill_loss_max
     if summary["net_usdt"] < -most * summary["capital_usdt"]:
         raise CertificateRefused(
@@ -93,13 +96,45 @@ def to_paper(
         why = f"a paper session of {summary['bars']} bars ended at {summary['net_usdt']:+.4f} USDT"
         entry = registry.promote(entry.digest, "paper", now=now, why=why, trusted=[key.public_key()])
     told = mirrored(place, entry)
+    watched = ensure_baseline(home, entry.digest, profile, listener)
     return {
         "digest": entry.digest,
         "stage": entry.stage,
         "session": note.serial,
-        "card": summary["card"],
+        "card": f"{summary['card']}\n{watched}",
+        "monitor": watched,
         "mirror": told,
     }
+
+
+def demand_replay(digest: str, figures: Mapping[str, Any]) -> None:
+    """The sim-to-paper report of a paper session: it is there, covers every life, and nothing in it is off.
+
+    Raises:
+        CertificateRefused: with every reason.
+    """
+    replay, faults = figures.get("replay"), []
+    if not replay:
+        faults.append("it has no replay report")
+    else:
+        n, same = replay["n_decisions"], replay["n_same"]
+        if not replay.get("covers_all"):
+            faults.append(f"the replay covers {n:,} of {replay.get('n_bars', figures['bars']):,} bars")
+        if n < figures["bars"]:
+            faults.append(f"{n:,} decisions were made again, the session has {figures['bars']:,} bars")
+        if same < n:
+            faults.append(f"{n - same:,} of {n:,} decisions came out otherwise")
+        if not figures["fills"] == replay["n_fills"] == replay["n_simulated"] == replay["n_matched"]:
+            faults.append(
+                f"of {figures['fills']} fills {replay['n_matched']} are the simulator's, which has {replay['n_simulated']}"
+            )
+        if not abs(replay["equity_error_usdt"]) < _CENT_OF_A_CENT:
+            faults.append(f"the simulator ends {replay['equity_error_usdt']:+.6f} USDT away")
+    if faults:
+        raise CertificateRefused(
+            f"{digest[:12]}: its paper session is no ground to go on: {'; '.join(faults)}. "
+            f"Hold another one: decot agents promote {digest[:12]} paper"
+        )
 
 
 def present(place: Place, digest: str) -> Presented:
@@ -116,6 +151,7 @@ def present(place: Place, digest: str) -> Presented:
     registry, now = Registry(place.folder("registry")), clock.now()
     trusted = [open_key(key_path(place.home)).public_key()]
     session = read_session(registry.session_of(entry.digest), entry.digest, trusted=trusted, now=now)
+    demand_replay(entry.digest, session.body["figures"])
     return Presented(entry.digest, session.serial, card_of(entry, signed, session.body["figures"]))
 
 
@@ -129,6 +165,9 @@ def card_of(entry: Entry, signed: Certificate, figures: Mapping[str, Any]) -> st
         "",
         f"**Paper session:** {figures['bars']:,} bars, {figures['fills']} fills, {figures['net_usdt']:+.4f} USDT "
         f"({figures['net_bps']:+.1f} bps), {figures['refused_orders']} orders refused.",
+        "",
+        f"**The same through the simulator:** {figures['replay']['n_same']:,} of {figures['replay']['n_decisions']:,} "
+        f"decisions and {figures['replay']['n_matched']} of {figures['replay']['n_fills']} fills alike.",
         "",
         f"**The gate:** {verdict['verdict']}. " + " ".join(verdict["reasons"]),
         "",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from decot import clock
 from decot.errors import CertificateRefused
+from decot.experiment.again import Compared, Life, lives_again
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment, SessionConfig
 from decot.experiment.enrich import Context, open_context, surroundings
@@ -22,11 +25,12 @@ from decot.features.table import base_table
 from decot.gate.certificate import verify
 from decot.gate.keys import key_path, open_key
 from decot.gate.registry import Registry
-from decot.live.mind import News, no_news
+from decot.live.mind import Mind, News, Outside, no_news
+from decot.live.record import Recorded
 from decot.live.session import Bar, Log, run_session
 from decot.market.account import Account
 from decot.market.desk import Desk
-from decot.market.rules import load_rules
+from decot.market.rules import VenueRules, load_rules
 from decot.model.checkpoint import load, read
 from decot.report.progress import Listener, listening, say
 from schemas.columns import BASE_COLUMNS, TARGETS, TEXT, cast_to_schema
@@ -45,6 +49,8 @@ class Session:
     log: Log
     capital_usdt: float
     certificate: str
+    replay: Compared
+    """the same bars through a fresh mind and through the simulator: the sim-to-paper report"""
 
     def summary(self) -> dict[str, Any]:
         """Figures and sentences, for people and machines."""
@@ -57,6 +63,7 @@ class Session:
             "capital_usdt": self.capital_usdt,
             "refused_orders": sum(self.log.refused.values()),
             "certificate": self.certificate,
+            "replay": self.replay.to_dict(),
             "sentences": [
                 {"t": clock.iso(said.t_ms), "row": said.row, "price": said.price, "target": said.target,
                  "sentence": said.sentence}
@@ -73,8 +80,12 @@ class Session:
             f"paper session: {len(equity):,} bars, {len(self.log.fills)} fills, {net:+.4f} USDT "
             f"({net / self.capital_usdt * 1e4:+.1f} bps) on {self.capital_usdt:g}"
         )
+        replay = (
+            f"replay: {self.replay.n_same:,} of {self.replay.n_decisions:,} decisions the same, "
+            f"{self.replay.n_matched} of {self.replay.n_fills} fills as simulated"
+        )
         said = [f"  {clock.iso(one.t_ms)[11:19]}  {one.sentence}" for one in self.log.said[:5]]
-        return "\n".join([head, *said])
+        return "\n".join([head, replay, *said])
 
 
 def rehearse(
@@ -108,22 +119,61 @@ def rehearse(
     known = open_context(place, context)
     frame = place.get(bars)
     news = news_feed(experiment, place, known, frame, headlines)
-    desk = Desk(
-        load_rules(manifest["market"]["venue"], manifest["market"]["symbol"]),
-        Account(capital_usdt=manifest["market"]["capital_usdt"]),
-    )
+    rules = load_rules(manifest["market"]["venue"], manifest["market"]["symbol"])
+    account = Account(capital_usdt=manifest["market"]["capital_usdt"])
+    desk, outside = Desk(rules, account), recorded_outside(experiment, place, frame)
+    latency_ms = manifest["market"]["latency_ms"]
     n_bars = min(round(experiment.session.minutes * 60_000 / experiment.clock_ms), frame.height // 2)
     feed = feed_of(frame.tail(n_bars + _WARM_BARS))
     log = run_session(
-        mind_of(experiment, known, agent, manifest, news, recorded_outside(experiment, place, frame)),
+        mind_of(experiment, known, agent, manifest, news, outside),
         desk,
         feed[:-n_bars],
         feed[-n_bars:],
-        latency_ms=manifest["market"]["latency_ms"],
+        latency_ms=latency_ms,
         on_bar=lambda done: say("trade", done + 1, n_bars, "bars of the paper session"),
     )
-    table = session_table(experiment, frame, log, manifest["market"]["latency_ms"], desk.account.capital_usdt)
-    return Session(table, log, desk.account.capital_usdt, signed.serial)
+    again = _again(
+        lambda: mind_of(experiment, known, agent, manifest),
+        (news, outside), feed[:-n_bars], feed[-n_bars:], log, rules, account, latency_ms,
+    )  # fmt: skip
+    table = session_table(experiment, frame, log, latency_ms, account.capital_usdt)
+    return Session(table, log, account.capital_usdt, signed.serial, again)
+
+
+def _again(
+    make_mind: Callable[[], Mind],
+    surroundings: tuple[News, Outside],
+    past: list[Bar],
+    bars: list[Bar],
+    log: Log,
+    rules: VenueRules,
+    account: Account,
+    latency_ms: float,
+) -> Compared:
+    """The session through a fresh mind and through the simulator."""
+    news, outside = surroundings
+    warm = [(t_ms, values, np.concatenate([news(t_ms), outside(t_ms)])) for t_ms, values in past]
+    n, zeros = len(log.t_ms), np.zeros(len(log.t_ms))
+    system: list[npt.ArrayLike] = [
+        log.held,
+        log.wanted,
+        log.target,
+        log.position,
+        zeros,
+        log.equity_usdt,
+        log.entry_price,
+    ]
+    values = np.array([row for _, row in bars])
+    rows: npt.NDArray[np.float64] = np.column_stack(
+        [log.t_ms, zeros, values, *system, np.full(n, float(latency_ms))]
+    )
+    recorded = Recorded(rows, np.array(log.kernel), np.array(log.around))
+    fills = [
+        {"t_ms": log.t_ms[row], "side": fill.side, "price": fill.price, "qty": fill.qty}
+        for row, fill in log.fills
+    ]
+    return lives_again(make_mind, [Life(number=0, warm=warm)], recorded, fills, rules, account)
 
 
 def paper_session(

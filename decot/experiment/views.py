@@ -1,4 +1,5 @@
-"""What an outsider may see of a home folder, as callables for the MCP server. Reads files; writes only the kill switch.
+"""What an outsider may see of a home folder, as callables for the MCP server. Reads files; writes only the kill
+switch and events for the running agent.
 
 What a running session shows of itself comes first, what a run left behind else. The switch is the live room's own
 file (`decot/live/kill.py`): it latches, and every worker of the home looks at it many times a second.
@@ -16,6 +17,7 @@ from decot.context.mcp_server import Views
 from decot.data.lake import Lake
 from decot.experiment import refit
 from decot.experiment.place import Place
+from decot.live.context_buffer import add, event_of
 from decot.live.kill import pull, pulled, switch
 from decot.live.snapshot import Snapshot, read_lines, read_snapshot, sessions
 
@@ -32,6 +34,7 @@ def views_of(home: Path) -> Views:
         regimes=lambda: regimes(place),
         positions=lambda: positions(place),
         kill=lambda reason: kill(home, reason),
+        tell=lambda text, for_s, question, answer: tell(home, text, for_s, question, answer),
     )
 
 
@@ -97,6 +100,13 @@ def kill(home: Path, reason: str) -> dict[str, Any]:
     before = pulled(home)
     said = before or pull(home, who="mcp", why=reason)
     return {"latched": True, "already": before is not None, **asdict(said), "file": switch(home).name}
+
+
+def tell(home: Path, text: str, for_s: float, question: str = "news", answer: str = "") -> dict[str, Any]:
+    """Put a word into the chain of whatever runs under this home; the sentence names `mcp` as the speaker."""
+    now_us = clock.now_us()
+    event = event_of(text, for_s=for_s, now_us=now_us, question=question, answer=answer, who="mcp")
+    return {**asdict(add(home, event)), "says": event.say().strip()}
 
 
 def _newest(home: Path, name: str) -> Path | None:

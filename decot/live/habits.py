@@ -17,6 +17,7 @@ import numpy.typing as npt
 from decot.errors import CheckpointRefused, ConfigError
 from decot.features.observation import OBSERVATION
 from decot.live.drift import Bins
+from decot.live.kinship import PAIR_NAMES, Kin
 from decot.live.snapshot import write_whole
 from decot.model.thoughts import Grounding
 from decot.model.vocabulary import FORECASTS, N_QUESTIONS, NAMES, OUTLOOK, QUESTIONS
@@ -26,8 +27,17 @@ Words = npt.NDArray[np.int8]
 Level = Literal["normal", "reduce", "flat"]
 
 READINGS = tuple(k for k, question in enumerate(QUESTIONS) if not question.is_forecast)
-CHANNELS = ("chain", "contradiction", "conduct", "forecasts", "drift", "breadth", "frozen")
-SCORES = ("chain", *(f"contradiction:{NAMES[k]}" for k in READINGS), "conduct", "forecasts", "accord")
+CHANNELS = ("chain", "contradiction", "heads", "conduct", "forecasts", "drift", "breadth", "frozen")
+SCORES = (
+    "chain",
+    *(f"contradiction:{NAMES[k]}" for k in READINGS),
+    *(f"heads:{name}" for name in PAIR_NAMES),
+    "conduct",
+    "forecasts",
+    "accord",
+)
+OF_READINGS = slice(1, 1 + len(READINGS))
+OF_HEADS = slice(OF_READINGS.stop, OF_READINGS.stop + len(PAIR_NAMES))
 WATCHED = (*OBSERVATION, *FORECASTS)
 """what drift and frozen look at: the scaled observation, then the forecasts"""
 FORECAST_10S = FORECASTS.index("future_return_10s")
@@ -99,6 +109,8 @@ class Baseline:
     """(W,) bars each watched column may stand still; +inf where it often does"""
     forecast: tuple[float, float, float, float, float]
     """mean and spread of the 10 s forecast, spread of what then happens, mean and spread of the 5 s forecast"""
+    kin: Kin
+    """what each forecast makes of the columns"""
     bounds: Mapping[str, tuple[float, float]]
     """channel → (reduce, flat)"""
 
@@ -118,6 +130,7 @@ class Baseline:
             "usual_psi": self.usual_psi.tolist(),
             "longest_run": run,
             "forecast": list(self.forecast),
+            "kin": self.kin.to_json(),
             "bounds": {name: list(pair) for name, pair in self.bounds.items()},
         }
 
@@ -138,6 +151,7 @@ class Baseline:
             usual_psi=np.array(whole["usual_psi"], np.float64),
             longest_run=np.array([np.inf if x is None else x for x in whole["longest_run"]], np.float64),
             forecast=(ten, ten_spread, ahead, five, five_spread),
+            kin=Kin.from_json(whole["kin"]),
             bounds={name: (float(low), float(high)) for name, (low, high) in whole["bounds"].items()},
         )
 
@@ -194,5 +208,6 @@ def discord(forecasts: npt.NDArray[np.float32], usual: tuple[float, ...]) -> Arr
 
 def weights_of(cfg: MonitorConfig) -> Array:
     """(S,) what one bar counts for in the running mean of each score."""
-    slow = [name in ("conduct", "forecasts", "accord") for name in SCORES]
-    return np.asarray(1.0 - 0.5 ** (1.0 / np.where(slow, cfg.slow_half_life, cfg.half_life)), np.float64)
+    lives = np.full(len(SCORES), cfg.half_life)
+    lives[-3:] = cfg.slow_half_life
+    return np.asarray(1.0 - 0.5 ** (1.0 / lives), np.float64)

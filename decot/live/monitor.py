@@ -1,8 +1,9 @@
 """Does the agent still reason as it did in training? Reduce when it no longer does, then go flat.
 
-Seven channels, each O(1) per tick, each one number against two bounds that were calibrated on clean data:
+Eight channels, each O(1) per tick, each one number against two bounds that were calibrated on clean data:
   chain       surprise of the nine words, given those before them, against a table counted on training words
   contradiction  how often a reading says other than its own columns do, worst question, against its usual rate
+  heads       two forecasts that look as if they had changed places (see `kinship`)
   conduct     acting otherwise than it used to at this position with this outlook stated: against its own outlook
   forecasts   the 10 s forecast times what then happened: its realised accuracy; and times the 5 s one: their accord
   drift       PSI of the worst column against its own usual PSI · breadth: of all columns together
@@ -12,7 +13,6 @@ Knows words, columns and one price; knows no order, no account and no venue. Nev
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,6 +25,8 @@ from decot.live.drift import Fading
 from decot.live.habits import (
     CHANNELS,
     FORECAST_10S,
+    OF_HEADS,
+    OF_READINGS,
     READINGS,
     SCORES,
     WATCHED,
@@ -39,6 +41,7 @@ from decot.live.habits import (
     surprise,
     weights_of,
 )
+from decot.live.kinship import PAIR_NAMES
 from decot.live.snapshot import State
 from decot.model.stream import Step
 from decot.model.vocabulary import N_QUESTIONS, NAMES, QUESTIONS
@@ -118,7 +121,7 @@ class Monitor:
             row: (97,) the columns, in the order of `OBSERVED`; seen: (F,) what the agent was given of them.
             told: (9,) answers that came from outside, −1 elsewhere: those are not the agent's own.
         """
-        scores = self._scores(row, decided, mid, told)
+        scores = self._scores(row, seen, decided, mid, told)
         self._mean += self._weight * ((scores - self.base.mean) / self.base.spread - self._mean)
         watched = np.concatenate([seen, decided.forecasts])
         self._run = np.where(watched == self._watched_before, self._run + 1, 0)
@@ -131,7 +134,9 @@ class Monitor:
         self._n += 1
         return self._judge(self._channels())
 
-    def _scores(self, row: Array, decided: Step, mid: float, told: Words | None) -> Array:
+    def _scores(
+        self, row: Array, seen: npt.NDArray[np.float32], decided: Step, mid: float, told: Words | None
+    ) -> Array:
         columns = {name: row[place : place + 1] for name, place in _AT.items()}
         grounded = self.base.grounding.label(columns | _FUTURE)[0]
         out = np.empty(len(SCORES))
@@ -139,7 +144,8 @@ class Monitor:
         out[0] = (
             self.base.mean[0] if is_told else surprise(self.base.table, self._words_before, decided.words)
         )
-        out[1 : 1 + len(READINGS)] = contradictions(decided.words, grounded, told)
+        out[OF_READINGS] = contradictions(decided.words, grounded, told)
+        out[OF_HEADS] = self.base.kin.exchanged(decided.forecasts, seen)
         out[-3] = misconduct(self.base.acts, decided.words, decided.position, decided.action)
         out[-2] = self._missed(float(decided.forecasts[FORECAST_10S]), mid)
         out[-1] = discord(decided.forecasts, self.base.forecast)
@@ -162,7 +168,8 @@ class Monitor:
         base, mean = self.base, self._mean
         return {
             "chain": float(mean[0]),
-            "contradiction": float(mean[1 : 1 + len(READINGS)].max()),
+            "contradiction": float(mean[OF_READINGS].max()),
+            "heads": float(mean[OF_HEADS].max()),
             "conduct": float(mean[-3]),
             "forecasts": float(mean[-2:].max()),
             "drift": self._drift[0],
@@ -199,13 +206,15 @@ class Monitor:
         }
 
     def _said(self, channel: str, value: float, share: float) -> str:
-        rates = self._mean[1 : 1 + len(READINGS)]
+        rates = self._mean[OF_READINGS]
+        pair = PAIR_NAMES[int(self._mean[OF_HEADS].argmax())]
         name = NAMES[READINGS[int(rates.argmax())]]
         still = (self._run / self.base.longest_run).argmax()
         words = {
             "chain": f"its chain of words is unlike training (perplexity {self._facts()['perplexity']:.2f}, "
             f"taught {self.base.taught['perplexity']:.2f})",
             "contradiction": f"what it says of {name} contradicts the columns more often than usual",
+            "heads": f"{pair} look as if they had changed places",
             "conduct": "what it does is unlike what it used to do with the outlook it states",
             "forecasts": "its forecasts no longer come true, or no longer agree with each other",
             "drift": f"{self._worst} is not distributed as in training",
@@ -215,16 +224,28 @@ class Monitor:
         return f"{words[channel]} ({channel} {value:.2f}, {share:.2f} of its bound)"
 
 
-def watching(monitor: Monitor, scaler: Scaler) -> Callable[[Array, Step, float], tuple[State, str]]:
+class Watching:
     """What a worker asks after each decision: (columns, decision, mid) → the state it allows, and why."""
-    states: dict[Level, State] = {"normal": "running", "reduce": "reduced", "flat": "flat"}
 
-    def watch(row: Array, decided: Step, mid: float) -> tuple[State, str]:
+    def __init__(self, monitor: Monitor, scaler: Scaler) -> None:
+        self.monitor, self.scaler = monitor, scaler
+        self.figures: dict[str, tuple[float, float, bool]] = {}
+        """per channel (value, reduce bound, whether it holds), of the last bar"""
+
+    def __call__(self, row: Array, decided: Step, mid: float) -> tuple[State, str]:
         told = decided.told if isinstance(decided, ToldStep) else None
-        verdict = monitor.step(row, scaler.apply(observe_row(row)[None])[0], decided, mid, told)
-        return states[verdict.level], verdict.why
+        seen = self.scaler.apply(observe_row(row)[None])[0]
+        verdict = self.monitor.step(row, seen, decided, mid, told)
+        self.figures = verdict.figures
+        return _STATES[verdict.level], verdict.why
 
-    return watch
+
+_STATES: dict[Level, State] = {"normal": "running", "reduce": "reduced", "flat": "flat"}
+
+
+def watching(monitor: Monitor, scaler: Scaler) -> Watching:
+    """The monitor as a worker asks it."""
+    return Watching(monitor, scaler)
 
 
 def latched(base: Baseline, is_latched: bool) -> Baseline:

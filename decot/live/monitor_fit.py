@@ -21,7 +21,8 @@ from decot.live.habits import (
     CHANNELS,
     FORECAST_5S,
     FORECAST_10S,
-    READINGS,
+    OF_HEADS,
+    OF_READINGS,
     SCORES,
     WATCHED,
     Array,
@@ -34,6 +35,7 @@ from decot.live.habits import (
     surprise,
     weights_of,
 )
+from decot.live.kinship import Kin
 from decot.model.play import Decisions
 from decot.model.thoughts import Grounding
 from decot.model.vocabulary import N_QUESTIONS, NAMES, OUTLOOK
@@ -42,6 +44,8 @@ _LEAST_ROWS = 2_000
 _EULER = 0.5772156649015329
 ODD_ACTS, ODD_WORDS = 10, 12
 """acts of the most unlikely kind, contradictions of one question, within the memory of the running mean"""
+EXCHANGED_FLAT = 1.5
+"""flat, where the exchange is by half as likely again as heads that are themselves usually are"""
 STANDS = (1.0, 3.0)
 """a column may stand still as long as `longest_run` says, and not thrice that"""
 
@@ -104,7 +108,8 @@ def fit_baseline(
     ten, five = forecasts[:, FORECAST_10S], forecasts[:, FORECAST_5S]
     move = _above(np.log(unseen.mid[ahead:] / unseen.mid[:-ahead]).std())
     usual = (float(ten.mean()), _above(ten.std()), move, float(five.mean()), _above(five.std()))
-    scores = scores_of(unseen, table, acts, usual, ahead)
+    kin = Kin.fit(taught.seen, taught.decisions.forecasts, _asked(taught.seen, cfg))
+    scores = scores_of(unseen, table, acts, usual, ahead, kin)
     spread = np.maximum(scores.std(0), np.sqrt(_rare(scores)))
     half_made = Baseline(
         cfg=cfg,
@@ -114,11 +119,12 @@ def fit_baseline(
         acts=acts,
         mean=scores.mean(0),
         spread=spread,
-        taught=_for_people(taught, table, acts, usual, ahead),
+        taught=_for_people(taught, table, acts, usual, ahead, kin),
         bins=bins,
         usual_psi=np.ones(len(bins.names)),
         longest_run=_longest(taught, unseen),
         forecast=usual,
+        kin=kin,
         bounds=dict.fromkeys(CHANNELS, (np.inf, np.inf)),
     )
     half_made = replace(half_made, usual_psi=_usual_psi(half_made, unseen, taught))
@@ -150,7 +156,9 @@ def act_table(taught: Clean) -> Array:
     return np.asarray(-np.log(counts / counts.sum(-1, keepdims=True)), np.float64)
 
 
-def scores_of(clean: Clean, table: Array, acts: Array, usual: tuple[float, ...], ahead: int) -> Array:
+def scores_of(
+    clean: Clean, table: Array, acts: Array, usual: tuple[float, ...], ahead: int, kin: Kin
+) -> Array:
     """(T, S) what `Monitor` scores at every bar, for a whole stretch."""
     words = clean.decisions.words
     before = np.concatenate([np.full((1, N_QUESTIONS), -2, np.int8), words[:-1]])
@@ -158,7 +166,8 @@ def scores_of(clean: Clean, table: Array, acts: Array, usual: tuple[float, ...],
     forecast = (clean.decisions.forecasts[:, FORECAST_10S] - mean) / spread
     out = np.empty((len(clean), len(SCORES)))
     out[:, 0] = surprise(table, before, words)
-    out[:, 1 : 1 + len(READINGS)] = contradictions(words, clean.grounded)
+    out[:, OF_READINGS] = contradictions(words, clean.grounded)
+    out[:, OF_HEADS] = kin.exchanged(clean.decisions.forecasts, clean.seen)
     out[:, -3] = misconduct(acts, words, clean.held(), clean.actions)
     missed = -np.clip(forecast[:-ahead] * np.log(clean.mid[ahead:] / clean.mid[:-ahead]) / move, -4, 4)
     out[ahead:, -2], out[:ahead, -2] = missed, missed.mean()
@@ -176,9 +185,16 @@ def _bins(taught: Clean, cfg: MonitorConfig) -> Bins:
     return Bins.fit([WATCHED[k] for k in kept], watched[:, kept], words)
 
 
+def _asked(seen: npt.NDArray[np.float32], cfg: MonitorConfig) -> npt.NDArray[np.int64]:
+    """Columns a forecast may be explained by: those that moved, and neither clocks nor news."""
+    moved = np.ptp(seen, axis=0) > 0
+    return np.array([k for k in np.flatnonzero(moved) if not WATCHED[k].startswith(cfg.skipped)], np.int64)
+
+
 def _rare(scores: Array) -> Array:
     """Variance of an event that was nearly never seen, as if it had been seen half a time more."""
     p = (np.abs(scores).sum(0) + 0.5) / (len(scores) + 1.0)
+    p[OF_HEADS] = 1.0  # a score that is never still
     return np.where(p < 0.5, p * (1 - p), 1e-6)
 
 
@@ -196,9 +212,9 @@ def _longest(*parts: Clean) -> Array:
 
 
 def _for_people(
-    taught: Clean, table: Array, acts: Array, usual: tuple[float, ...], ahead: int
+    taught: Clean, table: Array, acts: Array, usual: tuple[float, ...], ahead: int, kin: Kin
 ) -> dict[str, float]:
-    mean = scores_of(taught, table, acts, usual, ahead).mean(0)
+    mean = scores_of(taught, table, acts, usual, ahead, kin).mean(0)
     rates = {name: float(value) for name, value in zip(SCORES, mean) if name != "chain"}
     return {"perplexity": float(np.exp(mean[0])), **rates}
 
@@ -232,7 +248,8 @@ def _days(
     cfg, n = base.cfg, round(86_400_000 / base.clock_ms)
     ahead, hour = max(1, round(10_000 / base.clock_ms)), max(1, n // 24)
     codes = _codes(base, part)
-    z = (scores_of(part, base.table, base.acts, base.forecast, ahead) - base.mean) / base.spread
+    raw = scores_of(part, base.table, base.acts, base.forecast, ahead, base.kin)
+    z = (raw - base.mean) / base.spread
     block = min(len(part) // 2, max(300, round(2 * cfg.drift_half_life)))
     firsts = rng.integers(0, len(part) - block + 1, size=(-(-n // block), days))
     weight, fading = weights_of(cfg), Fading(base.bins, cfg.drift_half_life, days)
@@ -275,7 +292,8 @@ def _widest(parts: list[Array], cfg: MonitorConfig, n_series: int) -> Array:
 def _bounded(base: Baseline, peaks: list[Array], looks: list[Array]) -> Baseline:
     """Every score and column in units of its own reduce bound, so that a noisy one does not hide the others.
 
-    Where hardly anything odd was ever said or done, a single oddity would sound the alarm: it takes some.
+    Where hardly anything odd was ever said or done, a single oddity would sound the alarm: it takes some. Two heads count
+    as exchanged only where that is the likelier story: above a score of 0, whatever calibration says.
     """
     cfg, n_series = base.cfg, len(SCORES) + 2
     scores = _widest(peaks, cfg, n_series)
@@ -284,10 +302,12 @@ def _bounded(base: Baseline, peaks: list[Array], looks: list[Array]) -> Baseline
     spread_out = _widest(breadth, cfg, n_series)[0]
     low = np.maximum(scores[:, 0], _oddities(base))
     flat = np.maximum(2.0, scores[:, 1] / low)
-    readings, forecasts = slice(1, 1 + len(READINGS)), slice(-2, None)
+    flat[OF_HEADS] = np.maximum(EXCHANGED_FLAT, scores[OF_HEADS, 1] / low[OF_HEADS])
+    forecasts = slice(-2, None)
     bounds = {
         "chain": (1.0, float(flat[0])),
-        "contradiction": (1.0, float(flat[readings].max())),
+        "contradiction": (1.0, float(flat[OF_READINGS].max())),
+        "heads": (1.0, float(flat[OF_HEADS].max())),
         "conduct": (1.0, float(flat[-3])),
         "forecasts": (1.0, float(flat[forecasts].max())),
         "drift": (1.0, float((columns[:, 1] / columns[:, 0]).max())),
@@ -303,11 +323,12 @@ def _bounded(base: Baseline, peaks: list[Array], looks: list[Array]) -> Baseline
 
 
 def _oddities(base: Baseline) -> Array:
-    """(S,) the mean that so many oddities of the worst kind leave behind; 0 for scores that are never still."""
+    """(S,) the least bound: what so many oddities of the worst kind leave behind; for heads, where both stories tie."""
     worst, count = np.zeros(len(SCORES)), np.zeros(len(SCORES))
-    worst[1 : 1 + len(READINGS)], count[1 : 1 + len(READINGS)] = 1.0, ODD_WORDS
+    worst[OF_READINGS], count[OF_READINGS] = 1.0, ODD_WORDS
     worst[-3], count[-3] = float(base.acts.max()), ODD_ACTS
     least = count * weights_of(base.cfg) * (worst - base.mean) / base.spread
+    least[OF_HEADS] = -base.mean[OF_HEADS] / base.spread[OF_HEADS]
     return np.asarray(np.maximum(least, 1e-3), np.float64)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from decot.features.kernel import BAR_INPUTS, OUT_NAMES
 from decot.live.mind import Mind
+from decot.live.record import around_of
 from decot.market.desk import Desk
 from decot.market.orders import Fill
 
@@ -43,6 +44,12 @@ class Log:
     t_ms: list[int] = field(default_factory=list)
     kernel: list[npt.NDArray[np.float64]] = field(default_factory=list)
     """per bar, in the order of OUT_NAMES"""
+    around: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    """per bar, news and context columns"""
+    held: list[int] = field(default_factory=list)
+    """what the mind was told it holds"""
+    wanted: list[int] = field(default_factory=list)
+    """what it chose; on the last bar nobody follows it"""
     target: list[int] = field(default_factory=list)
     position: list[int] = field(default_factory=list)
     equity_usdt: list[float] = field(default_factory=list)
@@ -98,11 +105,10 @@ def _bar(
     row = len(log.t_ms)
     fills = desk.advance(t_ms, values[BID], values[ASK], values[BID_QTY], values[ASK_QTY])
     columns = mind.read(t_ms, values)
-    target = 0
+    target, step = 0, mind.decide(columns, standing)
     if is_last:
         fills += desk.close()
     else:
-        step = mind.decide(columns, standing)
         target = step.action
         desk.decide(target, latency_ms)
         if target != standing:
@@ -111,6 +117,9 @@ def _bar(
             log.said.append(Said(t_ms, row, price, standing, target, step.say("en"), step.say("fr"), words))
     log.t_ms.append(t_ms)
     log.kernel.append(columns[: len(OUT_NAMES)])
+    log.around.append(around_of(columns))
+    log.held.append(standing)
+    log.wanted.append(step.action)
     log.target.append(target)
     log.position.append(desk.position)
     log.equity_usdt.append(desk.equity_usdt)

@@ -90,24 +90,32 @@ class Snapshot:
 
 
 class Publisher:
-    """Where one session is shown."""
+    """Where one session is shown. A disk that takes no more never stops a session from leaving: it is said in `trouble`."""
 
     def __init__(self, home: Path, session: str) -> None:
+        self.trouble = ""
+        """why nothing more can be written; empty while all is well"""
         self.folder = live_folder(home) / session
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def show(self, snapshot: Snapshot) -> None:
         """Replace snapshot.json."""
-        write_whole(self.folder / "snapshot.json", snapshot.to_json() + "\n", sync=False)
+        try:
+            write_whole(self.folder / "snapshot.json", snapshot.to_json() + "\n", sync=False)
+        except OSError as error:
+            self.trouble = f"the session can no longer show itself: {error.strerror}"
 
     def note(self, kind: Literal["decisions", "fills", "events"], line: Mapping[str, Any]) -> None:
         """Add a line to decisions.jsonl, fills.jsonl or events.jsonl."""
         text = json.dumps(_plain(dict(line)), separators=(",", ":")) + "\n"
-        handle = os.open(self.folder / f"{kind}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            os.write(handle, text.encode())
-        finally:
-            os.close(handle)
+            handle = os.open(self.folder / f"{kind}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(handle, text.encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            self.trouble = f"{kind} can no longer be written down: {error.strerror}"
 
 
 def live_folder(home: Path) -> Path:

@@ -29,7 +29,7 @@ from decot.live.feed import Feed, Pace
 from decot.live.hands import Hand
 from decot.live.journal import Fenced
 from decot.live.reconcile import Flat
-from decot.live.record import Recorder
+from decot.live.record import Recorder, Warm, around_of
 from decot.live.risk import Guard, Moment, Verdict, worst
 from decot.live.snapshot import N_FILLS, Publisher, Snapshot, State
 from decot.live.worker_parts import Ended, MindLike, Timings, WorkerConfig, allowed
@@ -111,9 +111,7 @@ class Worker:
                 f"halted before ({self.hand.halted}); look at the account, then start with --release"
             )
         self._note_state("running", "started")
-        for t_ms, values in self._past:
-            self.mind.decide(self.mind.read(t_ms, values), 0)
-            self._n_seen += 1
+        self._warm_up()
         found = await self.hand.open()
         if found:
             return await self._end(
@@ -148,6 +146,16 @@ class Worker:
             if not isinstance(error, (RiskHalt, VenueUnavailable)) and error is not None:
                 raise error
         return ended
+
+    def _warm_up(self) -> None:
+        """Read the past without acting; what was seen of it is kept, so that this life can be run again."""
+        seen: Warm = []
+        for t_ms, values in self._past:
+            columns = self.mind.read(t_ms, values)
+            self.mind.decide(columns, 0)
+            seen.append((t_ms, values, around_of(columns)))
+        self._n_seen = len(seen)
+        self.recorder.warmed(seen)
 
     def stop(self, state: State, why: str) -> None:
         """Ask the session to end in this state; the first reason stays."""
@@ -227,7 +235,7 @@ class Worker:
 
     def _bar(self, t_ms: int, values: Array) -> None:
         """One bar has ended: fills first, then the decision on what it showed."""
-        if self._asked is not None:
+        if self._asked is not None or t_ms <= self.recorder.before_ms:  # a clock set back between two lives
             return
         began = clock.stopwatch()
         self.timings.add("bar", max(self.pace.now_us() - t_ms * 1_000, 0))
@@ -255,7 +263,13 @@ class Worker:
             self._say(t_ms, mid, held, target)
         equity = self.hand.equity(mid)
         system = [held, int(step.action), target, self.hand.position, self.hand.quantity, equity]
-        self._last = [t_ms, values, columns[: len(OUT_NAMES)], [*system, self.hand.entry_price, delay]]
+        self._last = [
+            t_ms,
+            values,
+            columns[: len(OUT_NAMES)],
+            [*system, self.hand.entry_price, delay],
+            around_of(columns),
+        ]
         self.n_bars += 1
         self.on_bar(self.n_bars)
         if self.n_bars == self.config.max_bars:
@@ -266,13 +280,14 @@ class Worker:
         for event in getattr(step, "events", ()):
             told = {"question": event.question, "answer": event.answer, "ticks": 1, "who": event.who}
             line = {"t_ms": t_ms, "state": self.state, "why": "told from outside"}
-            self.publisher.note("events", line | {"told": {"row": self.n_bars, **told}})
+            told |= {"row": self.n_bars, "life": self.recorder.life}
+            self.publisher.note("events", line | {"told": told})
 
     def _write_last(self, *, is_end: bool = False) -> None:
         """A bar is written when the next one ends, the last one when the session has left the market."""
         if self._last is None:
             return
-        t_ms, values, kernel, system = self._last
+        t_ms, values, kernel, system, around = self._last
         if is_end:
             mid = (float(values[BID]) + float(values[ASK])) / 2
             system[2:7] = [
@@ -282,7 +297,7 @@ class Worker:
                 self.hand.equity(mid),
                 self.hand.entry_price,
             ]
-        self.recorder.add(t_ms, values, kernel, tuple(float(value) for value in system))
+        self.recorder.add(t_ms, values, kernel, tuple(float(value) for value in system), around)
         self._last = None
 
     def _say(self, t_ms: int, mid: float, held: int, target: int) -> None:
@@ -345,6 +360,8 @@ class Worker:
                 self.stop("halted", f"kill switch: {pulled.why if pulled else 'pulled'}")
             if self.hand.broken is not None:
                 self.stop("halted", str(self.hand.broken))
+            if trouble := self.publisher.trouble or self.recorder.trouble:
+                self.stop("halted", trouble)
             silent = self.feed.silent_s
             if self.config.quiet_s and self.n_bars and silent > self.config.quiet_s:
                 self.stop("flat", f"no quote for {silent:.1f} s: the tape is over")
@@ -405,7 +422,8 @@ class Worker:
         more = (
             {"is_flat": flat.is_flat, "lots": flat.lots, "left": flat.left, "stop_s": stop_s} if flat else {}
         )
-        self.publisher.note("events", {"t_ms": self.now_ms(), "state": state, "why": why, **more})
+        line = {"t_ms": self.now_ms(), "state": state, "why": why, "life": self.recorder.life}
+        self.publisher.note("events", line | more)
 
     def now_ms(self) -> int:
         return self.pace.now_us() // 1_000

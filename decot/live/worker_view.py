@@ -28,6 +28,7 @@ def hear_words(worker: Worker, told_at: int) -> int:
             agent.hear(said["question"], said["answer"], ticks)
             told = {
                 "row": worker.n_bars,
+                "life": worker.recorder.life,
                 "question": said["question"],
                 "answer": said["answer"],
                 "ticks": ticks,
@@ -62,7 +63,7 @@ def view_of(worker: Worker) -> Snapshot:
         attention=worker.attend(step.words) if step is not None and worker.attend is not None else {},
         forecasts={name: float(value) for name, value in zip(FORECASTS, forecasts)},
         regime=tuple(float(value) for value in worker.columns[n : n + 6]),
-        risk=worker.verdict.figures if worker.verdict else {},
+        risk={**(worker.verdict.figures if worker.verdict else {}), **reasoning_of(worker.watch)},
         state=worker.state,
         why=worker.why,
         latency_us=worker.timings.told(),
@@ -72,3 +73,11 @@ def view_of(worker: Worker) -> Snapshot:
         n_fills=worker.n_fills,
         venue=worker.config.venue,
     )
+
+
+def reasoning_of(watch: object) -> dict[str, tuple[float, float, bool]]:
+    """The channels of the reasoning monitor; where nobody watches, a limit that does not hold, so that it is seen."""
+    if watch is None:
+        return {"reasoning: watched": (0.0, 1.0, False)}
+    figures = getattr(watch, "figures", {})
+    return {f"reasoning: {name}": row for name, row in figures.items()}

@@ -23,6 +23,16 @@ FIGURES = {
     "net_bps": 195.3,
     "capital_usdt": 19.0,
     "refused_orders": 0,
+    "replay": {
+        "n_decisions": 1_800,
+        "n_same": 1_800,
+        "n_fills": 24,
+        "n_simulated": 24,
+        "n_matched": 24,
+        "equity_error_usdt": 0.0,
+        "n_bars": 1_800,
+        "covers_all": True,
+    },
 }
 
 
@@ -138,6 +148,39 @@ def test_nobody_is_asked_for_an_agent_without_papers(certified):
     registry.certificate_of(entry.digest).unlink()
     with pytest.raises(CertificateRefused, match="there is no certificate"):
         stages.go_live(Place(home.path), entry.digest, "s", "Ada", "r")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (None, "it has no replay report"),
+        ({"n_same": 1_799}, "1 of 1,800 decisions came out otherwise"),
+        ({"n_matched": 23}, "of 24 fills 23 are the simulator's"),
+        ({"n_simulated": 25}, "which has 25"),
+        ({"covers_all": False, "n_decisions": 900, "n_same": 900}, "covers 900 of 1,800 bars"),
+        ({"equity_error_usdt": 0.01}, "ends \\+0.010000 USDT away"),
+        ({"equity_error_usdt": float("nan")}, "USDT away"),
+    ],
+)
+def test_a_paper_session_that_does_not_replay_is_no_ground_for_live(on_paper, change, reason):
+    """The report is missing or off: no card is shown, no approval is signed, the reason and the way out are said."""
+    home, registry, entry = on_paper
+    figures = {**FIGURES, "replay": {**FIGURES["replay"], **change} if change else None}
+    now = clock.now()
+    key, expires = signing_key(key_path(home.path), now)
+    serial = stages.verified(Place(home.path), entry.digest)[1].serial
+    path = registry.session_of(entry.digest)
+    signed = {"certificate": serial, "figures": figures, "key": key, "now": now, "key_expires": expires}
+    note = sign_session(path, digest=entry.digest, **signed)
+    for ask in (
+        lambda: stages.present(Place(home.path), entry.digest),
+        lambda: stages.go_live(Place(home.path), entry.digest, note.serial, "Ada", "she looked"),
+    ):
+        with pytest.raises(CertificateRefused, match=reason) as refused:
+            ask()
+        assert "decot agents promote" in str(refused.value)
+    assert registry.get(entry.digest).stage == "paper"
+    assert not registry.approval_of(entry.digest).exists()
 
 
 def test_an_edited_paper_session_goes_nowhere(on_paper):

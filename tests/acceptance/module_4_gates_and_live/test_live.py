@@ -17,10 +17,10 @@ from decot.context.regimes import RegimeConfig, fit, posteriors, regime_inputs
 from decot.data.bars import build_bars
 from decot.data.exchange.venue import point, serve
 from decot.data.tapes import open_tape
+from decot.experiment.again import replayed
 from decot.experiment.config import Experiment
 from decot.experiment.live_report import rows_of, session_table
 from decot.experiment.order import Order
-from decot.experiment.replay import replayed
 from decot.features.batch import compute
 from decot.features.config import FeatureConfig
 from decot.features.observation import OBSERVATION, observe

@@ -21,6 +21,7 @@ from decot.data.exchange.venue import serve
 from decot.data.worlds import WorldConfig, make_world
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
+from decot.experiment.live_report import lives_of
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from decot.experiment.school import schema_hash
@@ -33,6 +34,7 @@ from decot.gate.certificate import issue
 from decot.gate.keys import key_path, signing_key
 from decot.gate.registry import Registry
 from decot.live.journal import verify
+from decot.live.record import read
 from decot.live.snapshot import read_lines
 from decot.market.rules import load_rules
 from decot.model.agent import Agent
@@ -170,6 +172,53 @@ def test_a_paper_session_on_the_venues_feed_replays_to_the_bit(home, market):
     assert replay["n_fills"] == replay["n_matched"] == replay["n_simulated"] > 0
     assert said["table"]["columns"] == 41
     assert said["is_flat"]
+
+
+def test_a_paper_session_of_three_lives_replays_whole(home, market):
+    """Killed once and stopped once: each life is run again from what it took over, every decision and fill the same."""
+    folder = home / "live" / "p3"
+
+    async def drill():
+        async with serve(market, speed=20, wait_streams=3) as venue:
+            words = ("--feed", "--speed", "20", "--session", "p3")
+
+            async def kill(process):
+                await _until(lambda: len(read(folder)) > 150 and _holds(folder), process)
+                process.kill()
+
+            first = await trade(home, venue, *words, meanwhile=kill)
+            origin = ("--origin-ms", str(venue.replay.now_us // 1_000))
+            second = await trade(home, venue, *words, *origin, "--minutes", "4")
+            origin = ("--origin-ms", str(venue.replay.now_us // 1_000))
+            return first, second, await trade(home, venue, *words, *origin, "--minutes", "3")
+
+    (code, _, _), second, (last_code, said, text) = asyncio.run(drill())
+    assert code == -signal.SIGKILL
+    assert second[0] == last_code == 0, text[-2_000:]
+    replay = said["replay"]
+    assert [life["life"] for life in replay["lives"]] == [0, 1, 2]
+    assert replay["covers_all"], replay
+    assert replay["n_same"] == replay["n_decisions"] == said["bars"] > 150 + 240 + 180 - 10
+    assert replay["n_matched"] == replay["n_fills"] == replay["n_simulated"] > 3, replay
+    assert all(life["n_fills"] for life in replay["lives"])
+    assert "covers 3 of 3 lives" in said["card"]
+    (folder / "warm-1.f64").unlink()
+    held = read(folder)
+    lives = lives_of(folder, "paper", held, read_lines(home, "p3", "events", 10**6))
+    assert [life.warm is None for life in lives] == [False, True, False]
+    assert [life.has_ended for life in lives] == [False, True, True]
+
+
+async def _until(is_so, process, patience_s=60.0):
+    for _ in range(round(patience_s / 0.02)):
+        if process.returncode is not None or is_so():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came to that")
+
+
+def _holds(folder: Path) -> bool:
+    return bool(read(folder).column("position")[-1])
 
 
 def test_a_live_session_ends_flat_on_sigterm(home, market):

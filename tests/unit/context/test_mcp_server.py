@@ -17,9 +17,11 @@ def broken():
 
 
 KILLED: list[str] = []
+TOLD: list[tuple] = []
 VIEWS = Views(
     last_decision=lambda: {"action": 1, "sentence": "flow is strong, so long", "p": np.float64(0.7)},
     tables=broken,
+    tell=lambda *said: TOLD.append(said) or {"heard": True},
     kill=lambda reason: KILLED.append(reason) or {"flat": True},
 )
 
@@ -47,8 +49,19 @@ def test_every_tool_but_one_is_declared_reading():
             return (await client.list_tools()).tools
 
     tools = {tool.name: tool.annotations for tool in asyncio.run(go())}
-    assert set(tools) == {"last_decision", "gate_card", "tables", "regimes", "positions", "kill_switch"}
-    assert [name for name, hints in tools.items() if not hints.read_only_hint] == ["kill_switch"]
+    assert set(tools) == {
+        "last_decision",
+        "gate_card",
+        "tables",
+        "regimes",
+        "positions",
+        "kill_switch",
+        "tell_event",
+    }
+    assert [name for name, hints in tools.items() if not hints.read_only_hint] == [
+        "kill_switch",
+        "tell_event",
+    ]
     assert tools["kill_switch"].destructive_hint
 
 
@@ -82,6 +95,25 @@ async def _kill(expected: str, given: str):
 
     async with Client(build_server(VIEWS, token=expected)) as client:
         return await client.call_tool("kill_switch", {"token": given, "reason": "drill"})
+
+
+def test_an_event_is_told_with_the_token_only():
+    """Text, seconds, question and answer arrive as given; without the token nothing is told, a fault is said in words."""
+    TOLD.clear()
+    said = {"text": "heavy selling", "for_s": 60.0, "question": "news", "answer": "bad news"}
+    for given, expected in (("guess", "secret"), ("", "")):
+        assert asyncio.run(_tell(expected, given, said)).is_error
+    assert TOLD == []
+    assert not asyncio.run(_tell("secret", "secret", said)).is_error
+    assert TOLD == [("heavy selling", 60.0, "news", "bad news")]
+    assert "nobody hears" in asyncio.run(_tell("secret", "secret", said, Views())).content[0].text
+
+
+async def _tell(expected: str, given: str, said: dict, views=None):
+    from mcp import Client
+
+    async with Client(build_server(views or VIEWS, token=expected)) as client:
+        return await client.call_tool("tell_event", {"token": given, **said})
 
 
 def test_only_loopback_is_served():

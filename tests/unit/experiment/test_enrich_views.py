@@ -20,6 +20,7 @@ pytest.importorskip("mcp")
 from decot.data.lake import Lake
 from decot.experiment import views
 from decot.experiment.place import Place
+from decot.live.context_buffer import events_file, read_events
 from decot.live.kill import is_pulled, release
 from decot.live.snapshot import Publisher, Snapshot
 
@@ -56,12 +57,20 @@ async def asked(target, home):
 
     async with Client(target) as client:
         tools = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
-        assert [name for name, hints in tools.items() if not hints.read_only_hint] == ["kill_switch"]
+        acting = [name for name, hints in tools.items() if not hints.read_only_hint]
+        assert acting == ["kill_switch", "tell_event"]
         told = {name: await client.call_tool(name, {}) for name in NAMES}
         for guess in ("", "guess"):
             refused = await client.call_tool("kill_switch", {"token": guess, "reason": "drill"})
             assert refused.is_error
+            event = {"token": guess, "text": "an outage was reported", "for_s": 60}
+            assert (await client.call_tool("tell_event", event)).is_error
         assert not is_pulled(home)
+        assert not events_file(home).exists()
+        heard = await client.call_tool("tell_event", {**event, "token": "secret"})
+        assert not heard.is_error
+        far = await client.call_tool("tell_event", {**event, "token": "secret", "for_s": 1e9})
+        assert far.is_error
         right = await client.call_tool("kill_switch", {"token": "secret", "reason": "drill"})
         assert not right.is_error
         return {name: json.loads(one.content[0].text)["answer"] for name, one in told.items()}
@@ -77,6 +86,9 @@ def check(told, home):
     assert (said["who"], said["why"]) == ("mcp", "drill")
     assert said["when"].endswith("+00:00")
     assert is_pulled(home)
+    (event,) = read_events(home)
+    assert (event.who, event.question, event.answer) == ("mcp", "news", "bad news")
+    events_file(home).unlink()
 
 
 def test_the_command_over_stdio_answers_the_official_client(home):

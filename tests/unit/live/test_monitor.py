@@ -105,6 +105,8 @@ def broken(clean: Clean, fault: str, at: int) -> Clean:
         seen[at:] *= 3
     elif fault == "swapped sides":
         actions[at:] = -actions[at:]
+    elif fault == "heads exchanged":
+        forecasts[at:, [1, 3]] = forecasts[at:, [3, 1]]
     elif fault == "forecasts turned round":
         forecasts[at:, :3] = -forecasts[at:, :3]
     return replace(clean, seen=seen, actions=actions,
@@ -133,7 +135,8 @@ def test_clean_days_are_left_in_peace():
         ("frozen column", {"frozen", "drift"}),
         ("another market", {"drift", "breadth"}),
         ("swapped sides", {"conduct"}),
-        ("forecasts turned round", {"forecasts"}),
+        ("heads exchanged", {"heads", "drift"}),
+        ("forecasts turned round", {"forecasts", "heads"}),
     ],
 )
 def test_what_is_broken_is_found_and_named(fault, channels):
@@ -157,11 +160,11 @@ def test_calibration_measures_what_is_watched():
     """The scores of the batch that bounds come from are the scores of the live monitor, bar for bar."""
     rows, clean, _ = stretch(2_500, 4)
     base = baseline()
-    batch = scores_of(clean, base.table, base.acts, base.forecast, 1)
+    batch = scores_of(clean, base.table, base.acts, base.forecast, 1, base.kin)
     monitor = Monitor(base)
     live = []
-    for row, _, step, mid in ticks(rows[:400], replace_length(clean, 400)):
-        live.append(monitor._scores(row, step, mid, None))
+    for row, seen, step, mid in ticks(rows[:400], replace_length(clean, 400)):
+        live.append(monitor._scores(row, seen, step, mid, None))
         monitor._n += 1
     np.testing.assert_allclose(np.array(live)[1:], batch[1:400], atol=1e-6)
 
@@ -204,7 +207,7 @@ def test_flat_stays_until_a_person_resets_it():
 def test_what_was_told_is_not_held_against_it():
     """A word from outside is no contradiction and no surprise; the same word of its own is both."""
     rows, clean, _ = stretch(2_500, 5)
-    row, _, step, mid = next(ticks(rows, clean))
+    row, seen, step, mid = next(ticks(rows, clean))
     news = NAMES.index("news")
     words = step.words.copy()
     words[news] = (clean.grounded[0, news] + 1) % 4
@@ -212,7 +215,7 @@ def test_what_was_told_is_not_held_against_it():
     told[news] = words[news]
     odd = replace(step, words=words)
     place = 1 + READINGS.index(news)
-    alone, excused = (Monitor(baseline())._scores(row, odd, mid, given) for given in (None, told))
+    alone, excused = (Monitor(baseline())._scores(row, seen, odd, mid, given) for given in (None, told))
     assert (alone[place], excused[place]) == (1.0, 0.0)
     assert excused[SCORES.index("chain")] == baseline().mean[0]
 

@@ -13,7 +13,7 @@ import pytest
 from decot import clock
 from decot.data.record_decode import Quote
 from decot.errors import RiskHalt
-from decot.features.kernel import OUT_NAMES
+from decot.features.kernel import BAR_INPUTS, OUT_NAMES
 from decot.live import kill
 from decot.live.broker import Broker, Patience
 from decot.live.feed import EventPace
@@ -119,7 +119,7 @@ def test_a_paper_session_is_journaled_recorded_and_shown(tmp_path):
 
 def test_nothing_is_held_before_the_mind_is_warm(tmp_path):
     """The first bars only observe; bars of the past count."""
-    worker = paper(tmp_path, [1], warm_bars=6, past=[(k, np.zeros(22)) for k in range(4)])
+    worker = paper(tmp_path, [1], warm_bars=6, past=[(k, np.zeros(len(BAR_INPUTS))) for k in range(4)])
     asyncio.run(worker.run())
     targets = read(worker.publisher.folder).column("target")
     assert targets[:2].tolist() == [0, 0]
