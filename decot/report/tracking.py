@@ -13,6 +13,7 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,8 @@ __all__ = [
     "sync_from_ledger",
 ]
 log = logging.getLogger(__name__)
+_LITTLE = 1 << 20
+"""bytes: with fewer left, a child that says nothing has probably tried to"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,4 +259,7 @@ def _status(folder: Path) -> dict[str, Any]:
 
 def _last_line(path: Path) -> str:
     lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
-    return lines[-1][:300] if lines else "no word"
+    if lines:
+        return lines[-1][:300]
+    left = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+    return "no word" if left > _LITTLE else f"no word, and its disk has {left // 1024} kB left: make room"

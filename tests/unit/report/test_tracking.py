@@ -3,12 +3,20 @@
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from decot.errors import ConfigError, DataFault, LedgerBroken
 from decot.evolve.ledger import Ledger
-from decot.report.tracking import Tracker, TrackingConfig, offline_runs, read_offline, sync_from_ledger
+from decot.report.tracking import (
+    Tracker,
+    TrackingConfig,
+    _last_line,
+    offline_runs,
+    read_offline,
+    sync_from_ledger,
+)
 
 pytest.importorskip("wandb")
 
@@ -147,6 +155,17 @@ def test_a_spool_that_cannot_be_written_is_survived(tmp_path):
     tracker = Tracker(TrackingConfig(), tmp_path / "file" / "track")
     busy(tracker)
     assert "spool cannot be written" in tracker.close().why
+
+
+def test_a_child_silenced_by_its_disk_is_told_from_one_with_nothing_to_say(tmp_path, monkeypatch):
+    """An empty log beside a full disk asks for room; beside an empty one it is only silence."""
+    free = {"bytes": 4_096}
+    monkeypatch.setattr(
+        "decot.report.tracking.shutil.disk_usage", lambda _: SimpleNamespace(free=free["bytes"])
+    )
+    assert _last_line(tmp_path / "mirror.log") == "no word, and its disk has 4 kB left: make room"
+    free["bytes"] = 10**9
+    assert _last_line(tmp_path / "mirror.log") == "no word"
 
 
 def test_a_hanging_endpoint_falls_back_to_offline(tmp_path, monkeypatch):
