@@ -27,6 +27,7 @@ def dashboard(
     notify: Annotated[
         bool, typer.Option("--notify", help="also tell fills, halts, the switch and each day to DECOT_NOTIFY")
     ] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Show a running session on one page: price with entries and exits, account, thoughts, limits, and the kill switch.
@@ -42,8 +43,11 @@ def dashboard(
         token = token_of(home)
         app = build_app(home, token, session=session, has_open_metrics=open_metrics)
         notifier = _notifier() if notify else None
-        if not quiet:
-            typer.echo(f"http://127.0.0.1:{port}/?token={token}", err=True)
+        url = f"http://127.0.0.1:{port}/?token={token}"
+        if as_json:
+            show(json.dumps({"url": url, "port": port, "home": str(home)}))
+        elif not quiet:
+            typer.echo(url, err=True)
         with _herald(home, session, notifier):
             serve(app, port)
 

@@ -30,7 +30,7 @@ h3{{font-size:1rem;margin:1.4em 0 .3em}}p.soft,.soft{{color:var(--soft)}}a{{colo
 .bad{{border-color:var(--bad)}}.bad b{{color:var(--bad)}}.wait{{border-color:var(--wait)}}.wait b{{color:var(--wait)}}
 .scroll{{overflow-x:auto}}table{{border-collapse:collapse;width:100%;font-size:.9rem;margin:.6em 0}}
 th,td{{padding:5px 9px;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}}
-th{{color:var(--soft);font-weight:600}}td.n{{text-align:right;font-variant-numeric:tabular-nums}}
+th{{color:var(--soft);font-weight:600}}td.n,th.n{{text-align:right;font-variant-numeric:tabular-nums}}
 tr:target{{outline:2px solid var(--link);outline-offset:-1px;background:var(--card)}}
 code{{background:var(--card);padding:1px 5px;border-radius:4px}}a.said{{color:inherit;text-decoration-color:var(--line)}}
 a:focus-visible,button:focus-visible,summary:focus-visible{{outline:2px solid var(--link);outline-offset:2px}}

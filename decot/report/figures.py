@@ -11,7 +11,7 @@ from decot.report.story import Act, Curve
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#7f7f7f"
 MOST_POINTS = 3_000
-_ARROWS = {"buy": ("triangle-up", GREEN), "sell": ("triangle-down", RED), "close": ("x", GREY)}
+_ARROWS = {"buy": ("triangle-up", GREEN), "sell": ("triangle-down", RED), "close": ("x", BLUE)}
 
 
 def thin(curve: Curve) -> Curve:
@@ -26,7 +26,7 @@ def thin(curve: Curve) -> Curve:
 def equity_figure(act: Act) -> go.Figure:
     """The account and its drawdown, beside what doing nothing clever would have made."""
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.04)
-    shades = [GREY, ORANGE, PURPLE, RED]
+    shades = [ORANGE, GREY, RED]
     for shade, curve in zip(shades, act.baselines):
         _line(figure, curve, shade, 1, dash="dot")
     _line(figure, act.equity, BLUE, 1)

@@ -94,7 +94,8 @@ def _thoughts(act: Act) -> str:
     )
     more = len(act.thoughts) - len(shown)
     rest = f'<p class="soft">and {more} more, in thoughts.jsonl beside this page</p>' if more > 0 else ""
-    head = "<tr><th>UTC</th><th>row</th><th>price</th><th>does</th><th>because</th><th>bps</th></tr>"
+    kinds = {"UTC": "", "row": 0, "price": 0.0, "does": "", "because": "", "bps": 0.0}
+    head = f"<tr>{''.join(_head(name, like) for name, like in kinds.items())}</tr>"
     picture = plot(thoughts_figure(act)) if act.thoughts else "<p>It never changed its position.</p>"
     table_of = f'<div class="scroll"><table>{head}{rows}</table></div>' if shown else ""
     return f"<h3>{escape(act.name)}</h3>{picture}{table_of}{rest}{_seen(act, shown)}"
@@ -105,7 +106,7 @@ def _seen(act: Act, shown: list[Thought]) -> str:
     if not shown:
         return ""
     names = list(dict.fromkeys(name for thought in shown for name in thought.seen))
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in ("row", "UTC", *names))
+    head = _head("row", 0) + _head("UTC", "") + "".join(_head(name, 0.0) for name in names)
     body = "".join(
         f'<tr id="row-{anchor(act, thought)}"><td class="n"><a href="#said-{anchor(act, thought)}">{thought.row}</a></td>'
         f"<td>{clock.iso(thought.t_ms)[11:19]}</td>{''.join(_cell(thought.seen.get(name)) for name in names)}</tr>"
@@ -163,9 +164,15 @@ def table(rows: Iterable[Mapping[str, Any]], what: str) -> str:
     if not listed:
         return f'<p class="soft">no {escape(what)}</p>'
     names = list(listed[0])
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in names)
+    head = "".join(_head(name, listed[0].get(name)) for name in names)
     body = "".join("<tr>" + "".join(_cell(row.get(name)) for name in names) + "</tr>" for row in listed)
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _head(name: str, like: Any) -> str:
+    """A column's name, set as its values are."""
+    is_number = isinstance(like, int | float) and not isinstance(like, bool)
+    return f"<th{' class=n' if is_number else ''}>{escape(name.replace('_', ' '))}</th>"
 
 
 def _cell(value: Any) -> str:
@@ -174,5 +181,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f'<td class="n">{value:,}</td>'
     if isinstance(value, float):
-        return f'<td class="n">{value:,.4g}</td>'
+        return f'<td class="n">{value:{",.1f" if abs(value) >= 1_000 else ",.4g"}}</td>'
     return f"<td>{escape('' if value is None else str(value))}</td>"

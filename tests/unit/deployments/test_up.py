@@ -16,7 +16,7 @@ PRESS = """(() => {{
   found.click();
   return true;
 }})()"""
-TAB = """[...document.querySelectorAll('li *')].forEach(one => one.innerText?.trim() === '{0}' && one.click())"""
+TAB = """[...document.querySelectorAll('li.p-tab')].forEach(one => one.innerText.trim() === '{0}' && one.click())"""
 FORM = ".p-modal__footer"
 
 
