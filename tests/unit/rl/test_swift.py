@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from decot.model.agent import Agent, ModelConfig
-from decot.rl.algorithms import plan
+from decot.errors import ConfigError
+from decot.model.agent import Agent, ModelConfig, decide_from
+from decot.model.checkpoint import weights_hash
+from decot.model.fused_chain import BLOCK
+from decot.model.vocabulary import OUTLOOK, SIZES
+from decot.rl.algorithms import learn, plan
 from decot.rl.batch import Reader
 from decot.rl.ppo import Learner, PPOConfig
-from decot.rl.swift import SwiftLearner
+from decot.rl.swift import MARGIN, SwiftLearner
 from decot.rl.worlds import make
 
 SMALL = {"conv_filters": 6, "lstm_units": 10}
@@ -76,3 +81,77 @@ def test_a_gradient_is_torch_s(name, shape):
         assert float((found[part] - theirs).abs().max()) <= 1e-4 * scale + 1e-7, part
     for part in ("policy_loss", "entropy", "value_loss", "forecast_loss"):
         assert told[part] == pytest.approx(also[part], rel=1e-3, abs=1e-5), part
+
+
+def taught(seed: int, **more: object):
+    cfg = plan("ppo-exact", eval_every=1, save_every=1, **LANES)
+    return learn(agent_of("plain"), *make("oracle", 2_000, 1), cfg, seed=seed, **more)
+
+
+def test_an_interrupted_walk_ends_where_a_whole_one_does(tmp_path):
+    """Stopped after five of eight updates and resumed: lanes, state, moments and luck go on to the same weights hash."""
+    whole = weights_hash(taught(3).agent)
+    assert whole != weights_hash(taught(4).agent)
+    stopped = taught(3, resume=tmp_path, callback=lambda line: line["update"] < 5)
+    assert len(stopped.curve) == 5
+    assert weights_hash(taught(3, resume=tmp_path).agent) == whole
+
+
+def test_lanes_go_on_where_they_stopped():
+    """The next update reads the very next rows with the state the last one left; past the end a lane begins anew."""
+    cfg = plan("ppo-exact", **LANES)
+    lesson, steps = make("oracle", 2_000, 1)
+    swift = SwiftLearner(agent_of("plain"), Reader(lesson, steps, cfg.length, cfg.burn_in), cfg, 0)
+    swift.update(0)
+    at, hidden = swift.extra["lanes.at"].clone(), swift.extra["lanes.hidden"].clone()
+    starts, carried, _ = swift._go_on()
+    inside = at.numpy() <= swift.reader.last
+    assert inside[:-1].all()
+    assert np.array_equal(starts[inside], at.numpy()[inside])
+    assert np.array_equal(carried[inside], hidden.numpy()[inside])
+    swift.extra["lanes.at"][0] = swift.reader.last + 1
+    starts, carried, _ = swift._go_on()
+    assert swift.reader.first <= starts[0] < swift.reader.first + cfg.length
+    assert not np.array_equal(carried[0], hidden[0].numpy())
+
+
+def test_a_rosier_outlook_is_taught_to_lean_long():
+    """The loops' incoherence and its gradient are torch's, asked in the same rows."""
+    cfg = plan("ppo-exact", epochs=1, learning_rate=0.0, grad_clip=1e9, anneal=0.0, **LANES)
+    reader = Reader(*make("oracle", 2_000, 1), cfg.length, cfg.burn_in)
+    grads, tolds = [], []
+    for coherence in (1.0, 0.0):
+        agent = agent_of("plain")
+        swift = SwiftLearner(agent, reader, replace(cfg, coherence=coherence), 7)
+        descend = swift.optimizer.descend
+        swift.optimizer.descend = lambda s=swift, d=descend: (grads.append(s.flat.whole.grad.clone()), d())[1]
+        tolds.append(swift.update(0))
+    asked, own = [], agent.order.index(OUTLOOK)
+    for block in range(0, cfg.rows_per_update // BLOCK, 2):  # every other block, 12 rows of each
+        asked += [block * BLOCK + (block + 5 * i) % BLOCK for i in range(BLOCK // SIZES[OUTLOOK])]
+    batch = reader.at(swift.extra["lanes.at"].numpy() - cfg.length)
+    plain = agent_of("plain")
+    with torch.no_grad():
+        state = plain.trunk(batch.burn)[1]
+    out = plain(batch.obs, state)
+    embedded = out.embedded.transpose(0, 1).flatten(0, 1)[asked].detach()
+    said = embedded.expand(SIZES[OUTLOOK], *embedded.shape).clone()
+    said[:, :, own] = plain.meaning[own][:, None]
+    policy, value, leave, _ = plain.judgement(said, said.new_zeros(0))
+    log_pi = decide_from(policy, value, leave, plain.cfg.value_tilt).clamp_min(1e-8).log()
+    short = torch.relu(MARGIN - (log_pi[..., 2] - log_pi[..., 0]).mean(-1).diff(dim=0)).mean()
+    short.backward()
+    assert tolds[0]["incoherence"] == pytest.approx(float(short.detach()), rel=1e-4)
+    found = grads[0] - grads[1]
+    theirs = torch.cat([layer.weight.grad.flatten() for layer in (plain.policy, plain.value, plain.exit)])
+    at = (agent.policy.weight.data_ptr() - swift.flat.whole.data_ptr()) // 4
+    mine = found[at : at + len(theirs)]
+    assert float((mine - theirs).abs().max()) <= 1e-3 * float(theirs.abs().max())
+
+
+def test_what_loops_do_not_know_is_refused_whole():
+    """Dropout, stretches that fill no block and a scaled return: one refusal names all three."""
+    cfg = plan("ppo-exact", **{**LANES, "length": 23}, coherence_scale=0.5)
+    with pytest.raises(ConfigError) as refused:
+        learn(agent_of("plain", dropout=0.1), *make("oracle", 2_000, 1), cfg)
+    assert all(word in str(refused.value) for word in ("dropout", "multiple of 64", "coherence_scale"))
