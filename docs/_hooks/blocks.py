@@ -5,6 +5,7 @@
     ```bash {.listing}           not run; every command and option in it must exist
     ```bash {.untried why="…"}   not run, and the reader is told why
     ```text                      right below a block that ran: what it printed; … stands for anything
+    ```                          commands: as a listing; anything else: as text
     ```console                   both in one: lines with `$ ` are run, the others are what was printed
 
 Pages that say nothing about their blocks (README, and pages written before this file) are described in `told.toml`.
@@ -24,12 +25,13 @@ ROOT = HERE.parents[1]
 SHELL = ("bash", "sh", "console")
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})[ ]*(?P<info>[^`\n]*)$")
 INFO = re.compile(r"^(?P<lang>[\w+-]*)[ ]*(?:\{(?P<attrs>.*)\})?$")
+PROGRAM = re.compile(r"(\w+=\S+ )*(decot|make|python|pip|docker|prefect|git) ")
 WHY = re.compile(r'why="([^"]*)"')
 
 TRIED = "run by `make test`"
 NOTES = {
     "slow": "Takes longer; run as it stands by `pytest -m slow tests/unit/docs`.",
-    "listing": "A list to choose from: not run as a whole; `make test` compares every word of it with the program.",
+    "listing": "Not run as it stands; `make test` compares every decot command and option in it with the program.",
 }
 
 
@@ -99,6 +101,8 @@ def _block(page: str, start: int, end: int, info: str, code: str, elsewhere: lis
     for one in elsewhere:
         if code.lstrip().startswith(one["begins"]):
             lang, how, why = one.get("lang", "bash"), one["how"], one.get("why", "")
+    if not lang:  # a page that says nothing: commands are listed, never run
+        lang, how = ("bash", "listing") if PROGRAM.match(code.lstrip()) else ("text", "text")
     if not how:
         how = "run" if lang in (*SHELL, "python") else "text"
     return Block(page, start + 1, lang, how, why, code, end, classes=classes)
