@@ -69,7 +69,7 @@ def test_a_person_presses_run_in_the_prefect_ui(house, browser):
     picture(browser, "prefect-run")
     browser.until(f"{TAB.format('Artifacts')}, ({TEXT}).includes('plausibility')", 60)
     picture(browser, "prefect-artifacts")
-    assert ended(house, run["id"]) == "COMPLETED"
+    assert ended(house, run["id"]) == "COMPLETED", house.said()
     assert (house.home / "lake" / "base").is_dir()
     browser.go(f"http://127.0.0.1:{house.port}/deployments")
     browser.until(f"({TEXT}).includes('may an agent trade live')", 60)
@@ -88,7 +88,7 @@ def test_what_has_come_home_is_read_around(house):
     assert run["parameters"]["order"]["profile"] == str(house.home / "tiny.toml")
     assert run["created_by"]["type"] == "AUTOMATION"
     house.until(lambda: ended(house, run["id"]), 180, "the enrichment ends")
-    assert ended(house, run["id"]) == "COMPLETED"
+    assert ended(house, run["id"]) == "COMPLETED", house.said()
     assert house.ask("GET", f"/flow_runs/{run['id']}")["name"] == "the tiny world is home, read around it"
     assert len(house.runs(found["id"])) == 1
     assert (house.home / "lake" / "features").is_dir()
