@@ -70,7 +70,8 @@ def run(name: str) -> Path:
         raise subprocess.CalledProcessError(done.returncode, words)
     kept = {
         "command": f"python {' '.join(words)}",
-        "date": clock.now().strftime("%Y-%m-%d"),
+        "date": clock.now().strftime("%Y-%m-%d %H:%M"),
+        "commit": _commit(),
         "versions": {"decot": __version__, "python": platform.python_version(), **_versions(bench.peers)},
         "cores": os.cpu_count(),
         "exit": done.returncode,
@@ -80,6 +81,13 @@ def run(name: str) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def _commit() -> str:
+    """What the tree was taken from; `+` when it has been changed since."""
+    asked = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, cwd=RESULTS.parent)
+    return done.stdout.strip() or "unknown"
 
 
 def _versions(names: tuple[str, ...]) -> dict[str, str]:
@@ -104,7 +112,7 @@ def table(folder: Path = RESULTS) -> str:
         rows += _rows(name, kept)
         beside = ", ".join(f"{key} {value}" for key, value in kept["versions"].items())
         commands.append(
-            f"- **{name}**: `{kept['command']}` ({kept['date']}, {kept['cores']} cores; {beside})"
+            f"- **{name}**: `{kept['command']}`, {kept['date']} UTC at commit {kept['commit']}, {kept['cores']} cores; {beside}"
         )
     return "\n".join([*rows, "", *commands])
 
@@ -119,7 +127,7 @@ def _rows(name: str, kept: dict[str, Any]) -> list[str]:
         bound = bound if isinstance(bound, int | float) else None
         held = "" if bound is None else "met" if ratio >= bound else "**missed**"
         wanted = "" if bound is None else f"{bound:g}"
-        rows.append(f"| {name}: {what} | {peer} | {ratio:,.3g} | {wanted} | {held} | {kept['date']} |")
+        rows.append(f"| {name}: {what} | {peer} | {ratio:,.3g} | {wanted} | {held} | {kept['date'][:10]} |")
     return rows
 
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
-TINY = 'clock_ms = 1000\ntext_stand_in = true\n[world]\ndays = 2\nseconds_per_day = 1800\n[market]\nvenue = "demo"\n'
+TINY = 'clock_ms = 1000\ntext_stand_in = true\n[world]\ndays = 2\nseconds_per_day = 5400\n[market]\nvenue = "demo"\n'
 
 
 def free_port() -> int:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,7 +30,7 @@ def picture(browser, name: str) -> None:
 
 
 def tiny(house, flow: str, name: str) -> dict:
-    """A deployment whose runs take seconds: the same flow on half an hour of a made-up market."""
+    """A deployment whose runs take seconds: the same flow on an hour and a half of a made-up market."""
     found = house.deployment(flow, name)
     order = {**found["parameters"]["order"], "profile": str(house.home / "tiny.toml")}
     house.ask("PATCH", f"/deployments/{found['id']}", {"parameters": {"order": order}})
@@ -76,22 +80,49 @@ def test_a_person_presses_run_in_the_prefect_ui(house, browser):
     picture(browser, "prefect-deployments")
 
 
+@pytest.mark.slow
 def test_what_has_come_home_is_read_around(house):
-    """The completed ingest above has started the enrichment by itself, once, on the same order."""
+    """A completed ingest starts the enrichment by itself, once, on the same order; `-m slow`."""
     found, before = (
         house.deployment("follow", "enrich when ingest has completed"),
-        house.deployment("ingest", INGEST),
+        tiny(house, "ingest", INGEST),
     )
     if not house.runs(before["id"]):
-        pytest.skip("no ingest has run in the UI; without a browser there is nothing to follow")
-    run = house.until(lambda: house.runs(found["id"]), 60, "the automation starts the next deployment")[0]
+        house.ask("POST", f"/deployments/{before['id']}/create_flow_run", {})
+    run = house.until(lambda: house.runs(found["id"]), 180, "the automation starts the next deployment")[0]
     assert run["parameters"]["order"]["profile"] == str(house.home / "tiny.toml")
     assert run["created_by"]["type"] == "AUTOMATION"
-    house.until(lambda: ended(house, run["id"]), 180, "the enrichment ends")
+    house.until(lambda: ended(house, run["id"]), 240, "the enrichment ends")
     assert ended(house, run["id"]) == "COMPLETED", house.said()
     assert house.ask("GET", f"/flow_runs/{run['id']}")["name"] == "the tiny world is home, read around it"
     assert len(house.runs(found["id"])) == 1
     assert (house.home / "lake" / "features").is_dir()
+
+
+@pytest.mark.slow
+def test_a_run_that_has_gone_silent_is_marked_as_crashed(house):
+    """One heartbeat and then nothing, from a run nobody carries out: the automation ends it; `-m slow`."""
+    again = "from pathlib import Path; from deployments.register import register; register(Path('.'), zombie_after_s=10)"
+    env = {**os.environ, "PREFECT_API_URL": house.told["api"], "PREFECT_HOME": str(house.home / "prefect")}
+    subprocess.run([sys.executable, "-c", again], env=env, cwd=house.home, check=True, capture_output=True)
+    found = house.deployment("tidy", "tidy up every Sunday")
+    flow = {"flow_id": found["flow_id"], "state": {"type": "RUNNING"}, "name": "nobody carries it out"}
+    run = house.ask("POST", "/flow_runs/", flow)["id"]
+    beat = {
+        "event": "prefect.flow-run.heartbeat",
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {
+            "prefect.resource.id": f"prefect.flow-run.{run}",
+            "prefect.resource.name": "nobody carries it out",
+        },
+        "related": [],
+        "payload": {},
+        "id": str(uuid.uuid4()),
+    }
+    house.ask("POST", "/events", [beat])
+    house.until(lambda: ended(house, run), 90, "the automation ends the silent run")
+    assert ended(house, run) == "CRASHED"
+    assert "silent for 10 s" in house.ask("GET", f"/flow_runs/{run}")["state"]["message"]
 
 
 def ended(house, run: str) -> str:
