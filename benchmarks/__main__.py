@@ -111,9 +111,8 @@ def table(folder: Path = RESULTS) -> str:
         kept = json.loads(path.read_text(encoding="utf-8"))
         rows += _rows(name, kept)
         beside = ", ".join(f"{key} {value}" for key, value in kept["versions"].items())
-        commands.append(
-            f"- **{name}**: `{kept['command']}`, {kept['date']} UTC at commit {kept['commit']}, {kept['cores']} cores; {beside}"
-        )
+        where = f"{kept['date']} UTC at commit {kept['commit']}, {kept['cores']} cores"
+        commands.append(f"- **{name}**: `{kept['command']}`, {where}; {beside}")
     return "\n".join([*rows, "", *commands])
 
 
