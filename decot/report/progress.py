@@ -87,19 +87,32 @@ def bars(*, quiet: bool = False) -> Iterator[Listener]:
 
 
 def _plain_lines() -> Listener:
-    """A listener for logs: the first and last word of a stage, and each tenth in between."""
+    """A listener for logs: the first and last word of a stage, and each tenth in between, with the time left."""
     said: dict[str, int] = {}
+    begun: dict[str, tuple[float, int]] = {}
 
     def listen(step: Step) -> None:
+        since, first = begun.setdefault(step.stage, (clock.stopwatch(), step.done))
         tenth = 10 * step.done // step.total if step.total else step.done
         if said.get(step.stage) == tenth:
             return
         said[step.stage] = tenth
         of = f"{step.done}/{step.total}" if step.total else str(step.done)
-        sys.stderr.write(f"{step.stage:<9} {of:>9}  {step.note}\n")
+        left = left_of(clock.stopwatch() - since, step.done - first, step.total - step.done)
+        sys.stderr.write(f"{step.stage:<9} {of:>9}  {step.note}{left}\n")
         sys.stderr.flush()
 
     return listen
+
+
+_WORTH_SAYING_S = 10.0
+
+
+def left_of(seconds: float, done: int, to_do: int) -> str:
+    """How long the rest takes if it goes on like this, in words; nothing where a guess would be idle."""
+    if done <= 0 or to_do <= 0 or (left := seconds / done * to_do) < _WORTH_SAYING_S:
+        return ""
+    return f"  (about {left:.0f} s left)" if left < 100 else f"  (about {left / 60:.0f} min left)"
 
 
 class Stopwatch:
