@@ -1,8 +1,9 @@
 """kill −9 at random instants, go on, and compare with a training nobody touched: the weights must be the same to the bit.
 
-    python -m benchmarks.resume [--json] [--kills 20] [--algorithms ppo-exact ppo-gae grpo] [--seed 0]
+    python -m benchmarks.resume [--json] [--kills 20] [--algorithms ppo-exact ppo-gae grpo ppo-exact+carried] [--seed 0]
 
-Each algorithm trains a small agent (dropout on, so that torch's own luck is in it too) in a child process. The child is
+Each algorithm trains a small agent (dropout on, so that torch's own luck is in it too, except where the state is carried,
+which knows none) in a child process. The child is
 killed at a random instant, again and again, and started anew from what its folder holds, until it has died `--kills`
 times; a training that ends before that is compared and followed by the next, from another seed. POSIX only: it forks.
 """
@@ -31,15 +32,20 @@ from decot.rl.worlds import make
 
 SMALL: dict[str, Any] = {"batch": 8, "length": 48, "burn_in": 12, "eval_every": 4, "save_every": 2}
 UPDATES = 40
+NAMES = (*ALGORITHMS, "ppo-exact+carried")
 
 
 def train_once(name: str, seed: int, folder: Path | None) -> str:
     """A whole training, resumed from `folder` where one was begun; the hash of its weights."""
     torch.set_num_threads(1)
     data, valid = make("oracle", 1_200, seed + 1), make("oracle", 400, seed + 2)
-    shape = SMALL | ({"tail": 8, "reference_every": 7} if name == "grpo" else {})
+    name, _, is_carried = name.partition("+")
+    shape = (
+        SMALL | {"carried": bool(is_carried)} | ({"tail": 8, "reference_every": 7} if name == "grpo" else {})
+    )
     cfg = plan(name, env_steps=UPDATES * 8 * 48, caution=1.0, **shape)
-    agent = Agent(ModelConfig(n_features=8, conv_filters=4, lstm_units=8, dropout=0.1), seed)
+    dropout = 0.0 if is_carried else 0.1
+    agent = Agent(ModelConfig(n_features=8, conv_filters=4, lstm_units=8, dropout=dropout), seed)
     return weights_hash(teach(name, agent, *data, cfg, validation=valid, seed=seed, resume=folder).agent)
 
 
@@ -85,7 +91,7 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--algorithms", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS))
+    parser.add_argument("--algorithms", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)

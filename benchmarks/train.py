@@ -1,11 +1,13 @@
 """How many env steps a second training takes, beside Stable-Baselines3 on 100×41 windows and RecurrentPPO; one thread.
 
 `python -m benchmarks.train --json [--skill SECONDS]`. Same trunk (Conv1d 41→32, LSTM 64), same planted market; 4 epochs
-and 16 gradient steps per 2,048 env steps for everybody, 512 samples each. Rates are per CPU-second, ours and the peers' in
-turns; the ratios compare rows of the market decided on, each counted once. Beside them, never compared: account-steps, where
-four sampled walks share the pass over a row, at as many gradient steps per account-step and samples per gradient step.
-`--skill` also measures the time to 70 % of the Kalman profit; a peer that is not there after SECONDS is reported with the
-ratio it has at least.
+and 16 gradient steps per 2,048 env steps for everybody, 512 samples each. Ours is `rl.swift` (state carried, as
+RecurrentPPO carries it) and learns nine answers, five forecasts and the words' coherence beside the policy. Rates are per
+CPU-second, ours and the peers' in turns. An env step is one decision. The plain ratios compare rows of the market decided
+on, each counted once however many accounts decide there, and only rows that are taught from. `…/account-steps` compares
+decisions of accounts, which is what the peers count: four sampled walks share the pass over a row, 512 account-steps on
+128 rows a gradient step. `--skill` also measures the time to 70 % of the Kalman profit; a peer that is not there after
+SECONDS is reported with the ratio it has at least. `--before` adds the learner that reads a burn-in before each stretch.
 """
 
 from __future__ import annotations
@@ -27,14 +29,19 @@ import torch
 from decot.market.steps import Steps, walk_bps
 from decot.model.agent import Agent, ModelConfig
 from decot.model.lesson import Lesson
-from decot.rl.ppo import PPOConfig, train
+from decot.rl.algorithms import learn
+from decot.rl.settings import PPOConfig
 
 WINDOW, FEATURES, HALF_LIFE, COST = 100, 41, 200.0, 3.0
 TARGETS = {"sb3-ppo": 40.0, "recurrent-ppo": 5.0, "time-to-skill/sb3-ppo": 20.0}
-EQUAL = {"batch": 4, "length": 128, "epochs": 4, "eval_every": 10**9}
+EQUAL: dict[str, Any] = {"batch": 8, "length": 64, "epochs": 4, "eval_every": 10**9, "carried": True}
 """512 rows an update, 4 gradient steps on them: 16 per 2,048, every row seen 4 times"""
-SHARED = EQUAL | {"length": 32, "advantage": "gae", "accounts": 4}
+SHARED = EQUAL | {"batch": 4, "length": 32, "advantage": "gae", "accounts": 4}
 """512 account-steps an update on 128 rows, 4 gradient steps on them"""
+BEFORE = EQUAL | {"batch": 4, "length": 128, "carried": False}
+SKILL: dict[str, Any] = {
+    "env_steps": 300_000, "anneal": 0.2, "carried": True, "batch": 16, "length": 64, "epochs": 4, "eval_every": 16,
+}  # fmt: skip
 
 
 def planted(n: int, seed: int) -> tuple[Lesson, Steps]:
@@ -159,9 +166,10 @@ def cpu_rate(work: Callable[[], int]) -> float:
 
 
 def ours_rate(world: tuple[Lesson, Steps], n: int, plan: dict[str, Any] = EQUAL) -> float:
-    """Rows of the market decided on per CPU-second."""
+    """Rows of the market decided on and taught from per CPU-second; the last of each stretch is only looked at."""
     agent = Agent(ModelConfig(n_features=FEATURES, conv_filters=32, lstm_units=64), 0)
-    return cpu_rate(lambda: train(agent, *world, PPOConfig(env_steps=n, **plan)).env_steps)
+    share = (plan["length"] - 1) / plan["length"]
+    return cpu_rate(lambda: round(share * learn(agent, *world, PPOConfig(env_steps=n, **plan)).env_steps))
 
 
 def sb3_model(world: tuple[Lesson, Steps], kind: str) -> Any:
@@ -200,7 +208,7 @@ def skill(seconds: float) -> dict[str, float]:
         return not reached[0] > 0
 
     agent = Agent(ModelConfig(n_features=FEATURES), 0)
-    train(agent, *world, PPOConfig(env_steps=1_000_000, anneal=0.2), validation=held_out, callback=look)
+    learn(agent, *world, PPOConfig(**SKILL), validation=held_out, callback=look)
     model, began, peer = sb3_model(world, "sb3-ppo"), time.process_time(), float("nan")
     while time.process_time() - began < seconds and not peer > 0:
         model.learn(8_192, reset_num_timesteps=False)
@@ -225,28 +233,34 @@ def sb3_profit(model: Any, world: tuple[Lesson, Steps], n: int = 3_000) -> float
     return total * len(lesson) / n
 
 
-def measure(n: int, seconds: float) -> dict[str, Any]:
+def measure(n: int, seconds: float, is_before: bool) -> dict[str, Any]:
     torch.set_num_threads(1)
     world = planted(60_000, 1)
-    for plan in (EQUAL, SHARED):
+    plans = {"ours": EQUAL, "shared": SHARED} | ({"before": BEFORE} if is_before else {})
+    for plan in plans.values():
         ours_rate(world, 4_096, plan)
-    rounds: dict[str, list[float]] = {"ours": [], "shared": []}
+    rounds: dict[str, list[float]] = {name: [] for name in plans}
     modules = {"sb3-ppo": "stable_baselines3", "recurrent-ppo": "sb3_contrib"}
     here = [name for name, module in modules.items() if importlib.util.find_spec(module)]
-    for _ in range(2):
-        rounds["ours"].append(ours_rate(world, 8 * n))
-        rounds["shared"].append(ours_rate(world, 2 * n, SHARED))
+    for _ in range(3):
+        for name, plan in plans.items():
+            rounds[name].append(ours_rate(world, (4 if name == "before" else 8) * n, plan))
         for name in here:
             model = sb3_model(world, name)
             rounds.setdefault(name, []).append(cpu_rate(lambda model=model: model.learn(n).num_timesteps))
-            rounds["ours"].append(ours_rate(world, 4 * n))
+            rounds["ours"].append(ours_rate(world, 8 * n))
     rates = {name: float(np.median(found)) for name, found in rounds.items()}
+    shared = SHARED["accounts"] * rates["shared"]
     ratios = {name: round(rates["ours"] / rates[name], 1) for name in here}
+    ratios |= {f"{name}/account-steps": round(shared / rates[name], 1) for name in here}
     ours: dict[str, Any] = {
         "env_steps_per_cpu_s": rates["ours"],
         "market_rows_with_4_accounts_per_cpu_s": rates["shared"],
-        "account_steps_with_4_accounts_per_cpu_s": SHARED["accounts"] * rates["shared"],
+        "account_steps_with_4_accounts_per_cpu_s": shared,
+        "rounds": rounds,
     }
+    if is_before:
+        ours["market_rows_with_burn_in_per_cpu_s"] = rates["before"]
     peers: dict[str, Any] = {name: {"env_steps_per_cpu_s": rates[name]} for name in here}
     if seconds > 0 and "sb3-ppo" in here:
         found = skill(seconds)
@@ -273,8 +287,9 @@ def main() -> None:
     parser.add_argument(
         "--skill", type=float, default=0.0, help="CPU-seconds to wait for a peer's skill; 0 skips it"
     )
+    parser.add_argument("--before", action="store_true", help="also the learner with a burn-in, in torch")
     options = parser.parse_args()
-    found = measure(options.steps, options.skill)
+    found = measure(options.steps, options.skill, options.before)
     for name, figure in {"ours": found["ours"], **found["peers"]}.items():
         print(f"{name:16s} {figure['env_steps_per_cpu_s']:10,.0f} env steps per CPU-s", file=sys.stderr)
     print(json.dumps(found) if options.json else found["ratios"])

@@ -3,7 +3,8 @@
 Per seed a restricted agent (ppo-exact) and its unrestricted twin learn the same tape. On rows nobody looked at: is every
 sentence read back, does the same chain with the same account give the same action, are the readings the true ones, does
 do(outlook) move the action as the word says, how much of the market reaches the action past the words, what do another
-time's words explain, which heads beat a constant, is each of seventeen silenced heads named — and what did honesty cost.
+time's words explain, which heads beat a constant, is each of seventeen silenced heads named — and what did honesty cost. The
+heads are judged once more on a world where each has something to find: there, how wild the market is can be seen.
 """
 
 from __future__ import annotations
@@ -89,6 +90,18 @@ def trial(seed: int) -> dict[str, Any]:
     }
 
 
+def where_they_can(seed: int) -> dict[str, Any]:
+    """Which heads beat a constant on the readable world, and how many."""
+    agent, (lesson, steps), _ = taught("ppo-exact", "readable", seed, REPORTED)
+    heads = head_report(agent, lesson, steps)
+    return {
+        "seed": seed,
+        "heads_beating_constant": sum(check.p_value < 0.05 for check in heads),
+        "p_values": {check.name: round(check.p_value, 4) for check in heads},
+        "not_operational": [check.name for check in heads if not check.is_operational],
+    }
+
+
 def measure(seeds: int, cache: Cache) -> dict[str, Any]:
     """Figures over seeds: the mean, and the worst seed where a bound must hold for each."""
     torch.set_num_threads(1)
@@ -96,6 +109,8 @@ def measure(seeds: int, cache: Cache) -> dict[str, Any]:
     for seed in range(seeds):
         rows.append(cache.of(f"words {seed} {REPORTED}", lambda s=seed: trial(s)))
         print(f"words seed {seed}: {rows[-1]}", file=sys.stderr, flush=True)
+    readable = [cache.of(f"readable {s} {REPORTED}", lambda s=s: where_they_can(s)) for s in range(seeds)]
+    print(f"heads where they can: {readable}", file=sys.stderr, flush=True)
     worst = {name: float(min(row[name] for row in rows)) for name in BOUNDS}
     held = {name: worst[name] >= bound - 1e-6 for name, bound in BOUNDS.items()}
     shuffled = [abs(row["shuffled"]) for row in rows]
@@ -114,6 +129,7 @@ def measure(seeds: int, cache: Cache) -> dict[str, Any]:
             name: [round(float(np.mean([row[kind][name] for row in rows])), 3) for kind in ("accuracy", "majority")]
             for name in NAMES
         },
+        "heads_on_readable": readable,
         "seeds": rows,
         "met": all(held.values()) and max(shuffled) < 0.1,
     }  # fmt: skip

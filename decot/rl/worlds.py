@@ -11,6 +11,7 @@ from decot.errors import ConfigError
 from decot.market.exact import hindsight
 from decot.market.steps import Steps, walk_bps
 from decot.model.lesson import Lesson
+from decot.model.vocabulary import N_QUESTIONS, OUTLOOK, RISK
 
 World = tuple[Lesson, Steps]
 
@@ -32,12 +33,12 @@ def as_world(obs: np.ndarray, ret_bps: np.ndarray, cost_bps: float) -> World:
         ],
         1,
     )
-    words = np.zeros((n, 9), np.int8)
+    words = np.zeros((n, N_QUESTIONS), np.int8)
     for k, size in enumerate((5, 4, 5, 5, 4, 6, 4)):
         words[:, k] = _quantiles(obs[:, k % obs.shape[1]], size)
     sd = ten.std()
-    words[:, 7] = np.searchsorted([-sd, -0.3 * sd, 0.3 * sd, sd], ten)
-    words[:, 8] = _quantiles(-ahead.min(1), 4)
+    words[:, OUTLOOK] = np.searchsorted([-sd, -0.3 * sd, 0.3 * sd, sd], ten)
+    words[:, RISK] = _quantiles(-ahead.min(1), 4)
     cost = np.full(n, float(cost_bps))
     steps = Steps(ret_bps=ret_bps, cost_buy_bps=cost, cost_sell_bps=cost.copy(), n_tradable=n)
     return Lesson(obs.astype(np.float32), words, (targets * 1e-4).astype(np.float32)), steps

@@ -17,7 +17,7 @@ from decot.model.vocabulary import OUTLOOK, SIZES
 from decot.rl.algorithms import learn, plan
 from decot.rl.batch import Reader
 from decot.rl.ppo import Learner, PPOConfig
-from decot.rl.swift import MARGIN, SwiftLearner
+from decot.rl.swift import SwiftLearner
 from decot.rl.worlds import make
 
 SMALL = {"conv_filters": 6, "lstm_units": 10}
@@ -139,7 +139,7 @@ def test_a_rosier_outlook_is_taught_to_lean_long():
     said[:, :, own] = plain.meaning[own][:, None]
     policy, value, leave, _ = plain.judgement(said, said.new_zeros(0))
     log_pi = decide_from(policy, value, leave, plain.cfg.value_tilt).clamp_min(1e-8).log()
-    short = torch.relu(MARGIN - (log_pi[..., 2] - log_pi[..., 0]).mean(-1).diff(dim=0)).mean()
+    short = torch.relu(0.3 - (log_pi[..., 2] - log_pi[..., 0]).mean(-1).diff(dim=0)).mean()
     short.backward()
     assert tolds[0]["incoherence"] == pytest.approx(float(short.detach()), rel=1e-4)
     found = grads[0] - grads[1]
