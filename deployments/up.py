@@ -119,6 +119,7 @@ def _family(logs: Path, home: Path, port: int, dashboard_port: int, limit: int) 
     prefect = [sys.executable, "-m", "prefect"]
     where = ["--host", "127.0.0.1", "--port", str(port)]
     server = Child("server", [*prefect, "server", "start", *where], logs / "prefect-server.log")
+    # one more than the pool allows: an approval that waits for a person sits in a slot of the worker, not of the pool
     worker = [
         "worker",
         "start",
@@ -127,7 +128,7 @@ def _family(logs: Path, home: Path, port: int, dashboard_port: int, limit: int) 
         "--type",
         "process",
         "--limit",
-        str(limit),
+        str(limit + 1),
         "--name",
         "decot up",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -97,6 +98,43 @@ def test_what_has_come_home_is_read_around(house):
     assert house.ask("GET", f"/flow_runs/{run['id']}")["name"] == "the tiny world is home, read around it"
     assert len(house.runs(found["id"])) == 1
     assert (house.home / "lake" / "features").is_dir()
+
+
+@pytest.mark.slow
+def test_deploying_again_changes_nothing_that_somebody_chose(house):
+    """The same deployments under the same ids, and a schedule that was switched on in the UI stays on; `-m slow`."""
+    told = house.told["deployments"][0]
+    before = house.deployment(told["flow"], told["name"])
+    switched = f"/deployments/{before['id']}/schedules/{before['schedules'][0]['id']}"
+    house.ask("PATCH", switched, {"active": True})
+    env = {**os.environ, "PREFECT_API_URL": house.told["api"]}
+    words = [sys.executable, "-m", "decot", "deploy", "--home", str(house.home), "--json"]
+    again = json.loads(
+        subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    )
+    assert again["deployments"] == house.told["deployments"]
+    assert again["automations"] == house.told["automations"]
+    assert [one["active"] for one in house.deployment(told["flow"], told["name"])["schedules"]] == [True]
+    now = house.deployment(told["flow"], told["name"])["schedules"][0]["id"]
+    house.ask("PATCH", f"/deployments/{before['id']}/schedules/{now}", {"active": False})
+
+
+@pytest.mark.slow
+def test_tidying_forgets_what_has_ended(house):
+    """With nothing to keep, runs that ended are gone from the server and the lake is as it was; `-m slow`."""
+    found = house.deployment("tidy", "tidy up every Sunday")
+    old = house.ask(
+        "POST",
+        "/flow_runs/",
+        {"flow_id": found["flow_id"], "state": {"type": "COMPLETED"}, "name": "long ago"},
+    )
+    parameters = {"home": str(house.home), "keep_days": 0}
+    run = house.ask("POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
+    house.until(lambda: ended(house, run["id"]), 180, "the tidying ends")
+    assert ended(house, run["id"]) == "COMPLETED", house.said()
+    left = {one["id"] for one in house.ask("POST", "/flow_runs/filter", {})}
+    assert old["id"] not in left
+    assert run["id"] in left
 
 
 @pytest.mark.slow
