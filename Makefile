@@ -90,6 +90,7 @@ sbom: $(VENV)/.dev
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "installing the peers we are measured against (once)…"
 	@$(PIP) -e '.[bench]'
+	@$(PIP) --no-deps hftbacktest==2.4.4 gym-trading-env==0.3.5
 	@touch $@
 
 ## make bench     the cheap benchmarks against their peers, each a ratio in one run; then the table of docs/benchmarks.md
