@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterEndTime,
-    FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
 
 from decot import clock
 from decot.data.lake import Lake
@@ -36,13 +37,13 @@ def forget_runs(keep_days: float) -> int:
     old = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_ENDED)),
         end_time=FlowRunFilterEndTime(before_=clock.now() - timedelta(days=keep_days)),
-        parent_flow_run_id=FlowRunFilterParentFlowRunId(is_null_=None),
     )
     gone = 0
     with get_client(sync_client=True) as client:
         while runs := client.read_flow_runs(flow_run_filter=old, limit=_PAGE):
             for run in runs:
-                client.delete_flow_run(run.id)
+                with suppress(ObjectNotFound):  # somebody else was quicker
+                    client.delete_flow_run(run.id)
             gone += len(runs)
     return gone
 

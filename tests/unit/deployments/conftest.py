@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,14 @@ class House:
             data=data,
             headers={"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or "null")
+        for wait in (1, 2, 4, 8, 0):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.loads(answer.read() or "null")
+            except urllib.error.HTTPError as busy:  # SQLite is written by somebody else: ask again
+                if busy.code != 503 or not wait:
+                    raise
+                time.sleep(wait)
 
     def deployment(self, flow: str, name: str) -> dict[str, Any]:
         return self.ask("GET", f"/deployments/name/{quote(flow)}/{quote(name)}")
