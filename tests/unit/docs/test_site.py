@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import pytest
+from blocks import ROOT
 
 LOADS = {
     ("script", "src"),
@@ -83,6 +87,15 @@ def test_every_link_leads_somewhere(site):
     assert len(pages) > 150
     assert sum(len(read(path).links) for path in pages) > 5_000
     assert broken(site.folder) == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.fr.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_links_of_the_front_pages_lead_somewhere(name):
+    """Whoever reads the repository itself finds every file that these pages name."""
+    text = (ROOT / name).read_text()
+    targets = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    inside = [target for target in targets if target and "://" not in target]
+    assert [target for target in inside if not (ROOT / target).exists()] == []
 
 
 def test_the_link_checker_can_fail(tmp_path):
