@@ -25,6 +25,7 @@ ROOT = HERE.parents[1]
 SHELL = ("bash", "sh", "console")
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})[ ]*(?P<info>[^`\n]*)$")
 INFO = re.compile(r"^(?P<lang>[\w+-]*)[ ]*(?:\{(?P<attrs>.*)\})?$")
+BENCHMARK = re.compile(r"(\$ )?(\w+=\S+ )*python -m benchmarks")
 PROGRAM = re.compile(r"(\w+=\S+ )*(decot|make|python|pip|docker|prefect|git) ")
 WHY = re.compile(r'why="([^"]*)"')
 
@@ -101,6 +102,12 @@ def _block(page: str, start: int, end: int, info: str, code: str, elsewhere: lis
     for one in elsewhere:
         if code.lstrip().startswith(one["begins"]):
             lang, how, why = one.get("lang", "bash"), one["how"], one.get("why", "")
+    if not how and BENCHMARK.match(code.lstrip()):
+        lang, how, why = (
+            lang or "bash",
+            "untried",
+            "a benchmark measures for minutes and wants a quiet machine.",
+        )
     if not lang:  # a page that says nothing: commands are listed, never run
         lang, how = ("bash", "listing") if PROGRAM.match(code.lstrip()) else ("text", "text")
     if not how:

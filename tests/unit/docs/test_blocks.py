@@ -126,7 +126,7 @@ def fits(wanted: str, found: str) -> bool:
 @pytest.mark.parametrize("page", QUICK)
 def test_the_page_runs(page, tmp_path):
     """The quick blocks of the page run in order and print what it says."""
-    play(QUICK[page], tmp_path, slow=False, timeout=300)
+    play(QUICK[page], tmp_path, slow=False, timeout=900)
 
 
 @pytest.mark.slow
