@@ -81,6 +81,7 @@ wheel: $(VENV)/bin/python
 	@$(PIP) 'setuptools>=77'
 	@rm -rf build/lib build/bdist.*
 	@$(BIN)/python -c "import setuptools.build_meta as b; b.build_sdist('dist'); b.build_wheel('dist')" >/dev/null
+	@rm -rf *.egg-info # it would hide what is installed from whoever runs here
 	@ls -1 dist/decot-*
 
 ## make sbom      what is installed, as a CycloneDX bill of materials: dist/decot.cdx.json

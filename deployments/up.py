@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from decot import clock
 from decot.errors import ConfigError, VenueUnavailable
 from tasks.environment import api_of, prepare
 
-_PATIENCE_S = 180.0
+_PATIENCE_S = 300.0
 _ROUND_S = 1.0
 _MOST_STARTS = 4
 
@@ -80,13 +81,20 @@ def up(
         on_ready: told once, when everything is there, what is there.
     Raises:
         VenueUnavailable: the server did not answer in time, or ended; its log is named.
-        ConfigError: this home is up already.
+        ConfigError: this home is up already, or a port is taken.
     """
     os.environ["PREFECT_LOGGING_LEVEL"] = os.environ.get("PREFECT_LOGGING_LEVEL", "INFO")
     note, logs = home / "up.json", home / "logs"
     if note.is_file() and (url := api_of(note)):
         raise ConfigError(
             [f"{home} is up already, at {url}; end that one (Ctrl-C there), or give another --home"]
+        )
+    if taken := [one for one in (port, dashboard_port) if one and not _is_free(one)]:
+        raise ConfigError(
+            [
+                f"port {one} of 127.0.0.1 is taken; see who has it, or give another: decot up --help"
+                for one in taken
+            ]
         )
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     prepare(home)
@@ -111,6 +119,16 @@ def up(
         note.unlink(missing_ok=True)
         for child in (*reversed(others), server):
             child.end()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            asked.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _family(logs: Path, home: Path, port: int, dashboard_port: int, limit: int) -> tuple[Child, list[Child]]:

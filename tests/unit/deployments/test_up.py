@@ -51,7 +51,7 @@ def test_everything_of_the_timetable_is_there(house):
         "Mark a run that has gone silent as crashed",
     ]
     house.until(
-        lambda: house.ask("POST", "/work_pools/decot/workers/filter", {}), 60, "a worker asks for work"
+        lambda: house.ask("POST", "/work_pools/decot/workers/filter", {}), 120, "a worker asks for work"
     )
 
 
@@ -62,13 +62,13 @@ def test_a_person_presses_run_in_the_prefect_ui(house, browser):
     browser.ask("Page.enable")
     browser.go(f"http://127.0.0.1:{house.port}/deployments/deployment/{found['id']}")
     browser.until(f"({TEXT}).includes({INGEST!r}) && ({TEXT}).includes('Entrypoint')", 60)
-    browser.until(PRESS.format("Run", ""), 20)
-    browser.until(PRESS.format("Quick run", ""), 20)
-    browser.until(f"({TEXT}).includes('A run as a person would say it')", 20)
+    browser.until(PRESS.format("Run", ""), 60)
+    browser.until(PRESS.format("Quick run", ""), 60)
+    browser.until(f"({TEXT}).includes('A run as a person would say it')", 60)
     picture(browser, "prefect-form")
-    browser.until(PRESS.format("Run", FORM), 20)
-    run = house.until(lambda: house.runs(found["id"]), 20, "the run the browser asked for")[0]
-    house.until(lambda: ended(house, run["id"]), 120, "the run ends")
+    browser.until(PRESS.format("Run", FORM), 60)
+    run = house.until(lambda: house.runs(found["id"]), 60, "the run the browser asked for")[0]
+    house.until(lambda: ended(house, run["id"]), 240, "the run ends")
     browser.go(f"http://127.0.0.1:{house.port}/runs/flow-run/{run['id']}")
     browser.until(f"({TEXT}).includes('bring the tiny world home') && ({TEXT}).includes('Completed')", 60)
     picture(browser, "prefect-run")
