@@ -22,12 +22,13 @@ import polars as pl
 import torch
 
 from decot import clock
-from decot.context.regimes import fit, posteriors, regime_inputs
+from decot.context.regimes import RegimeConfig, fit, posteriors, regime_inputs
 from decot.data.bars import build_bars
 from decot.data.tape import RawTape
 from decot.experiment.baseline import baseline_file
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
+from decot.experiment.enrich import open_context
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from decot.experiment.school import columns_of, schema_hash
@@ -85,19 +86,17 @@ def cut(tape: RawTape, since_us: int, until_us: int) -> RawTape:
     return replace(tape, book=tape.book.filter(keep), trades=tape.trades.filter(keep))
 
 
-def make(home: Path, before: RawTape, *, is_watched: bool = True) -> str:
-    """Put such an agent into a home, certified for live; its digest."""
+def make(
+    home: Path, before: RawTape, *, is_watched: bool = True, profile: str = "demo", context: str = ""
+) -> str:
+    """Put such an agent into a home, certified for live; its digest. Without a context one that reads no news is made."""
     torch.set_num_threads(1)
-    experiment, place = Experiment.of(Order(profile="demo", home=str(home))), Place(home)
+    experiment, place = Experiment.of(Order(profile=profile, home=str(home))), Place(home)
     bars = build_bars(before, experiment.clock_ms)
     ref = place.put("bars", bars, symbol=before.symbol)
+    context = context or _context(place, bars)
+    model = open_context(place, context).regimes
     inputs = regime_inputs(bars["close"].to_numpy(), timestamp_ms=bars["timestamp"].to_numpy())
-    model = fit(inputs, experiment.regimes)
-    body = {"regimes": json.loads(model.to_json()), "projector": None, "text_model": "", "is_stand_in": False,
-            "encoder_identity": ""}  # fmt: skip
-    text = json.dumps(body, sort_keys=True, ensure_ascii=False)
-    context = hashlib.sha256(text.encode()).hexdigest()[:16]
-    (place.folder("contexts", context) / "context.json").write_text(text)
     cfg = replace(experiment.features, clock_ms=experiment.clock_ms)
     matrix, seen = compute(bars, cfg), posteriors(model, inputs)
     around = {f"regime_{k}": seen[:, k] for k in range(6)}
@@ -119,6 +118,18 @@ def make(home: Path, before: RawTape, *, is_watched: bool = True) -> str:
     if is_watched:
         _watch(home, digest, agent, scaler, grounding, wide, experiment.clock_ms)
     return digest
+
+
+def _context(place: Place, bars: pl.DataFrame) -> str:
+    """Regimes of these bars, and nobody who reads."""
+    inputs = regime_inputs(bars["close"].to_numpy(), timestamp_ms=bars["timestamp"].to_numpy())
+    model = fit(inputs, RegimeConfig())
+    body = {"regimes": json.loads(model.to_json()), "projector": None, "text_model": "", "is_stand_in": False,
+            "encoder_identity": ""}  # fmt: skip
+    text = json.dumps(body, sort_keys=True, ensure_ascii=False)
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    (place.folder("contexts", name) / "context.json").write_text(text)
+    return name
 
 
 def loud() -> Agent:

@@ -78,3 +78,19 @@ def test_a_session_begun_before_the_surroundings_were_kept_goes_on(tmp_path):
     fill(second, 1, 3)
     second.close()
     assert read(tmp_path).column("timestamp").tolist() == [1_000, 2_000, 3_000, 4_000]
+
+
+def test_a_full_disk_ends_the_record_at_a_whole_row(tmp_path, monkeypatch):
+    """Half a row is written: nothing behind it, the trouble is said, and what was whole is read back."""
+    import os
+
+    recorder = Recorder(tmp_path)
+    fill(recorder, 2)
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, whole: real(handle, whole[:24]))
+    fill(recorder, 1, 2)
+    monkeypatch.undo()
+    assert "the disk is full" in recorder.trouble
+    fill(recorder, 1, 3)
+    recorder.close()
+    assert read(tmp_path).column("timestamp").tolist() == [1_000, 2_000]

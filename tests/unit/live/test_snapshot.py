@@ -33,3 +33,12 @@ def test_a_torn_line_is_left_out(tmp_path):
         file.write('{"price": 2')
     assert read_lines(tmp_path, "s", "fills") == [{"price": 1.0}]
     assert read_lines(tmp_path, "s", "decisions") == []
+
+
+def test_a_disk_that_takes_no_more_is_said_and_stops_nobody(tmp_path):
+    """Neither a line nor a snapshot that cannot be written raises; the trouble has a name."""
+    publisher = Publisher(tmp_path, "s")
+    assert publisher.trouble == ""
+    publisher.folder.rmdir()
+    publisher.note("events", {"t_ms": 1, "state": "running", "why": ""})
+    assert "events can no longer be written down" in publisher.trouble

@@ -227,3 +227,36 @@ def test_words_from_outside_reach_the_chain(tmp_path):
     assert heard == [("news", "bad news", 3)]
     told = [event["told"] for event in read_lines(tmp_path, "s", "events") if "told" in event]
     assert told[0]["who"] == "anna"
+
+
+def test_what_can_no_longer_be_recorded_ends_the_session_flat(tmp_path):
+    """A worker whose disk is full leaves the market and halts; a person must look."""
+    worker = paper(tmp_path, [1], n=400, then_silent=True, watch_s=0.005)
+
+    def break_it(done):
+        if done == 8:
+            worker.recorder.trouble = "bars can no longer be recorded: the disk is full"
+
+    worker.on_bar = break_it
+    ended = asyncio.run(worker.run())
+    assert (ended.state, ended.flat.is_flat) == ("halted", True)
+    assert "disk is full" in ended.why
+    assert ended.n_bars < 100
+
+
+def test_nobody_watching_is_seen_in_the_snapshot(tmp_path):
+    """Without a baseline a limit does not hold; with a monitor its channels stand beside the limits."""
+    worker = paper(tmp_path, [0])
+    asyncio.run(worker.run())
+    assert read_snapshot(tmp_path, "s").risk["reasoning: watched"] == (0.0, 1.0, False)
+
+    def watch(columns, step, mid):
+        return "running", ""
+
+    watch.figures = {"chain": (0.5, 1.0, True)}
+    worker = paper(tmp_path / "two", [0])
+    worker.watch = watch
+    asyncio.run(worker.run())
+    risk = read_snapshot(tmp_path / "two", "s").risk
+    assert risk["reasoning: chain"] == (0.5, 1.0, True)
+    assert "reasoning: watched" not in risk
