@@ -278,7 +278,8 @@ def _certify(
     key, expires = signing_key(key_path(place.home), now)
     registry = Registry(place.folder("registry"))
     entry = registry.add(folder, now=now, note=f"profile {experiment.name}")
-    if entry.stage == "candidate":
+    trusted = [key.public_key()]
+    if registry.wants_signature(entry.digest, trusted=trusted, now=now):
         issue(
             registry.certificate_of(entry.digest),
             artefact=entry.folder,
@@ -291,9 +292,11 @@ def _certify(
             now=now,
             key_expires=expires,
         )
-        registry.promote(
-            entry.digest, "certified", now=now, why="every rule of the gate holds", trusted=[key.public_key()]
-        )
+        why = "every rule of the gate holds"
+        if entry.stage == "candidate":
+            registry.promote(entry.digest, "certified", now=now, why=why, trusted=trusted)
+        else:
+            registry.certify_again(entry.digest, now=now, why=f"{why}, signed anew", trusted=trusted)
         told = mirrored(
             place,
             registry.get(entry.digest),

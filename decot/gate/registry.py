@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from decot.errors import CertificateRefused, RegistryRefused
 from decot.gate.approval import read_approval, read_session
 from decot.gate.certificate import Certificate, digest_folder, verify
-from decot.gate.signed import REVOKED, digest_of
+from decot.gate.signed import REVOKED, digest_of, revoked
 
 STAGES = ("candidate", "certified", "paper", "live", "retired")
 _ALLOWED = {
@@ -163,6 +163,34 @@ class Registry:
         if stage == "live" and certificate is not None:
             self._approved(entry, certificate, trusted, now, revocations)
         self._write(entry.digest, [*entry.history, _event(stage, now, why, certificate)])
+        return self.get(entry.digest)
+
+    def wants_signature(self, digest: str, *, trusted: Sequence[Ed25519PublicKey], now: datetime) -> bool:
+        """Whether the gate may sign this agent: a candidate, or one whose key or certificate has had its time.
+
+        What a person revoked by name is not signed anew behind their back, nor what is retired.
+        """
+        entry = self.get(digest)
+        if entry.stage in ("candidate", "retired"):
+            return entry.stage == "candidate"
+        path = self.certificate_of(entry.digest)
+        try:
+            verify(path, entry.folder, trusted=trusted, now=now)
+        except CertificateRefused:
+            named = revoked(self.revocations)
+            serials = {
+                serial for serial, about in self.signers().items() if about["file"] == path.name
+            } & named.keys()
+            return not serials and entry.digest not in named
+        return False
+
+    def certify_again(
+        self, digest: str, *, now: datetime, why: str, trusted: Sequence[Ed25519PublicKey]
+    ) -> Entry:
+        """Back to certified, under a new certificate that is verified here; what came after must be earned again."""
+        entry = self.get(digest)
+        certificate = verify(self.certificate_of(entry.digest), entry.folder, trusted=trusted, now=now)
+        self._write(entry.digest, [*entry.history, _event("certified", now, why, certificate)])
         return self.get(entry.digest)
 
     def _approved(

@@ -10,6 +10,7 @@ from decot.errors import CertificateRefused, RegistryRefused
 from decot.gate.approval import read_session, sign_approval, sign_session
 from decot.gate.certificate import issue, open_key
 from decot.gate.registry import Registry
+from decot.gate.signed import revoke
 
 NOW = datetime(2026, 1, 7, 12, tzinfo=UTC)
 GOOD = {"verdict": "promoted", "rules": [{"name": "capital", "passed": True}]}
@@ -136,3 +137,30 @@ def test_the_same_bytes_are_one_entry(house):
     assert {e.digest for e in registry.entries("candidate")} == {entry.digest, other.digest}
     with pytest.raises(RegistryRefused, match="2 agents"):
         registry.get("")
+
+
+def test_signed_anew_after_the_key_was_changed(house, tmp_path):
+    """With another key an agent wants a signature and goes back to certified; one revoked by name never does."""
+    registry, entry, about = on_paper(house)
+    assert not registry.wants_signature(entry.digest, trusted=about["trusted"], now=NOW)
+    key = open_key(tmp_path / "another key")
+    trusted = [key.public_key()]
+    assert registry.wants_signature(entry.digest, trusted=trusted, now=NOW)
+    with pytest.raises(CertificateRefused):
+        registry.certify_again(entry.digest, now=NOW, why="…", trusted=trusted)
+    issued = issue(
+        registry.certificate_of(entry.digest),
+        artefact=house[3],
+        verdict=GOOD,
+        data=[],
+        code="c",
+        config={},
+        ledger_head="h",
+        key=key,
+        now=NOW,
+    )
+    again = registry.certify_again(entry.digest, now=NOW, why="signed anew", trusted=trusted)
+    assert (again.stage, again.history[-1]["certificate"]) == ("certified", issued.serial)
+    assert not registry.wants_signature(entry.digest, trusted=trusted, now=NOW)
+    revoke(registry.revocations, issued.serial, "seen by another")
+    assert not registry.wants_signature(entry.digest, trusted=trusted, now=NOW)
