@@ -1,6 +1,7 @@
 # The two commands people need are `make demo` and `make test`; everything else serves them.
 PYTHON ?= python3
 VENV   := .venv
+WORKERS ?= 2
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PIP_NO_INPUT := 1
@@ -49,7 +50,7 @@ imports: $(VENV)/.dev
 	@$(BIN)/lint-imports
 
 unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit -n $(WORKERS) --dist loadfile
 
 # A module opens only when the one before it has passed; only-N runs one module alone (CI chains them by `needs`).
 only-1: $(VENV)/.dev
