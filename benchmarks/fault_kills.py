@@ -206,7 +206,7 @@ async def stops(n: int, seed: int, kind: str, found: Found, say: Callable[[str],
             process = drill.start(
                 eager=0.02 if kind == "stale" else 0.3, stale_s=0.5, limits=limits | {"stale_s": 1.0}
             )
-            holds = await drill.until(lambda: drill.held() * 90_000 > 5, 15.0)
+            holds = await drill.until(lambda: drill.held() * 90_000 > 5, 90.0)
             if kind != "loss":
                 await asyncio.sleep(drill.rng.uniform(0, 0.4))
             began = time.monotonic()
@@ -232,7 +232,7 @@ async def stops(n: int, seed: int, kind: str, found: Found, say: Callable[[str],
             drill.venue.replay.paused.clear()
             if kind == "switch":
                 ended = await drill.gone(process)
-                last = drill.events()[-1]
+                last = (drill.events() or [{}])[-1]
                 if not ended or last.get("is_flat") is not True:
                     found.notes.append(f"switch drill {k}: {last}")
                     into[-1] = 99.0

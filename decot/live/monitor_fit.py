@@ -122,7 +122,7 @@ def fit_baseline(
         taught=_for_people(taught, table, acts, usual, ahead, kin),
         bins=bins,
         usual_psi=np.ones(len(bins.names)),
-        longest_run=_longest(taught, unseen),
+        longest_run=_longest(cfg, taught, unseen),
         forecast=usual,
         kin=kin,
         bounds=dict.fromkeys(CHANNELS, (np.inf, np.inf)),
@@ -198,8 +198,11 @@ def _rare(scores: Array) -> Array:
     return np.where(p < 0.5, p * (1 - p), 1e-6)
 
 
-def _longest(*parts: Clean) -> Array:
-    """(W,) bars a column may stand still: three times its longest stand and a minute; endless for sleepy columns."""
+def _longest(cfg: MonitorConfig, *parts: Clean) -> Array:
+    """(W,) bars a column may stand still: three times its longest stand and a minute; endless for sleepy columns.
+
+    Clocks stand still where they turn (the cosine of the hour at noon), and news until there are some: endless too.
+    """
     longest = np.zeros(len(WATCHED))
     least = min(len(part) for part in parts)
     for part in parts:
@@ -208,7 +211,8 @@ def _longest(*parts: Clean) -> Array:
         for row in still:
             run = (run + 1) * row
             np.maximum(longest, run, out=longest)
-    return np.where(longest > least / 10, np.inf, 3 * longest + 60)
+    is_no_sign = np.array([name.startswith(cfg.skipped) for name in WATCHED])
+    return np.where((longest > least / 10) | is_no_sign, np.inf, 3 * longest + 60)
 
 
 def _for_people(

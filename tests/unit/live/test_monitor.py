@@ -13,6 +13,7 @@ from decot.errors import CheckpointRefused, ConfigError, GapInData
 from decot.features.observation import OBSERVATION, OBSERVED
 from decot.features.scaler import Scaler
 from decot.live.context_buffer import ToldStep, event_of
+from decot.live.habits import WATCHED
 from decot.live.monitor import (
     CHANNELS,
     READINGS,
@@ -272,3 +273,10 @@ def test_settings_and_too_little_data_are_refused():
     short = replace_length(stretch(2_500, 4)[1], 100)
     with pytest.raises(GapInData, match="100 unseen rows"):
         fit_baseline(stretch(6_000, 0)[1], short, _grounding(), clock_ms=CLOCK_MS)
+
+
+def test_a_clock_that_turns_is_not_frozen():
+    """The cosine of the hour hardly moves around noon: clocks and news may stand still for ever, the market may not."""
+    longest = dict(zip(WATCHED, baseline().longest_run))
+    assert all(np.isinf(longest[name]) for name in ("hour_sin", "hour_cos", "news_known", "text_0"))
+    assert np.isfinite(longest["imb_5"])
