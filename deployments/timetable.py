@@ -63,6 +63,27 @@ TIMETABLE = (
         tags=("approval",),
     ),
     Visit(
+        name="trade with a certified agent",
+        flow="flows.live.live",
+        why="A session, looked after until it ends. Keys come from the worker's environment, never from parameters. "
+        "Cancel it: it leaves the market first. It takes one place of the pool while it runs.",
+        tags=("live",),
+    ),
+    Visit(name="how is a session", flow="flows.live.observe", why="How a session is now.", tags=("live",)),
+    Visit(
+        name="stop a session",
+        flow="flows.live.stop",
+        why="It leaves the market, closes its books and ends.",
+        tags=("live",),
+    ),
+    Visit(
+        name="kill switch",
+        flow="flows.live.kill",
+        why="Every session of this home halts; only a person takes the switch away. Where a run must wait for a place, "
+        "decot kill does the same at once.",
+        tags=("live",),
+    ),
+    Visit(
         name="tidy up every Sunday",
         flow="flows.tidy.tidy",
         cron="0 5 * * 0",

@@ -11,7 +11,10 @@ from decot.cli.common import HOME, AsJson, Home, guarded, registered, show
 
 app = typer.Typer()
 
-Limit = Annotated[int, typer.Option(help="how many runs may go at once", min=1)]
+Limit = Annotated[
+    int,
+    typer.Option(help="how many runs may go at once; a session takes one place, stopping it another", min=1),
+]
 Active = Annotated[
     bool, typer.Option("--active", help="schedules that are new begin switched on; without it nothing runs unasked")
 ]  # fmt: skip
@@ -26,7 +29,7 @@ def up(
     dashboard_port: Annotated[
         int, typer.Option(help="of the page that watches sessions; 0 for none", min=0, max=65_535)
     ] = 8798,
-    limit: Limit = 1,
+    limit: Limit = 3,
     active: Active = False,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +58,7 @@ def up(
 def deploy(
     home: Home = HOME,
     pool: Annotated[str, typer.Option(help="work pool; made, of type process, if it is not there")] = "decot",
-    limit: Limit = 1,
+    limit: Limit = 3,
     active: Active = False,
     as_json: AsJson = False,
 ) -> None:
