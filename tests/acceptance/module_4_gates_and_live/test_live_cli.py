@@ -150,7 +150,7 @@ async def trade(home: Path, venue, *words: str, meanwhile=None, env=None):
     )
     if meanwhile is not None:
         await meanwhile(process)
-    out, err = await asyncio.wait_for(process.communicate(), 120)
+    out, err = await asyncio.wait_for(process.communicate(), 300)
     text = out.decode() + err.decode()
     last = out.decode().strip().splitlines()[-1:] or ["{}"]
     return process.returncode, json.loads(last[0]) if last[0].startswith("{") else {}, text
@@ -174,12 +174,14 @@ def test_a_paper_session_on_the_venues_feed_replays_to_the_bit(home, market):
     assert said["is_flat"]
 
 
-def test_a_paper_session_of_three_lives_replays_whole(home, market):
+@pytest.mark.slow
+def test_a_paper_session_of_three_lives_replays_whole(home):
     """Killed once and stopped once: each life is run again from what it took over, every decision and fill the same."""
     folder = home / "live" / "p3"
+    longer = make_world(WorldConfig(days=1, seconds_per_day=16_000, seed=5))
 
     async def drill():
-        async with serve(market, speed=20, wait_streams=3) as venue:
+        async with serve(longer, speed=20, wait_streams=3) as venue:
             words = ("--feed", "--speed", "20", "--session", "p3")
 
             async def kill(process):

@@ -24,6 +24,7 @@ from decot.live.kill import release
 from decot.live.snapshot import read_lines, read_snapshot
 
 SPEED = 20.0
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
