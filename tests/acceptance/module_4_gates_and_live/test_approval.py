@@ -159,7 +159,6 @@ def test_nobody_is_asked_for_an_agent_without_papers(certified):
         ({"n_simulated": 25}, "which has 25"),
         ({"covers_all": False, "n_decisions": 900, "n_same": 900}, "covers 900 of 1,800 bars"),
         ({"equity_error_usdt": 0.01}, "ends \\+0.010000 USDT away"),
-        ({"equity_error_usdt": float("nan")}, "USDT away"),
     ],
 )
 def test_a_paper_session_that_does_not_replay_is_no_ground_for_live(on_paper, change, reason):
