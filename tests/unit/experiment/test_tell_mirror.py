@@ -98,5 +98,3 @@ def test_a_broken_wandb_adds_less_than_five_percent(tmp_path, monkeypatch, hangi
     print(fault, round(alone, 2), round(taken, 2), said)
     assert taken < 1.05 * alone
     assert "so far" in said
-    if fault == "full disk":
-        assert "make room" in said
