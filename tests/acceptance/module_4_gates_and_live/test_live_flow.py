@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def meanwhile(work):
             told["said"] = work()
         except BaseException as error:  # noqa: BLE001  handed to the test
             told["error"] = error
+            traceback.print_exc()
 
     thread = threading.Thread(target=run)
     thread.start()
