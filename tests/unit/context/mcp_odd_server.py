@@ -21,7 +21,7 @@ calls = {"n": 0}
 def fear(symbol: str) -> dict:
     calls["n"] += 1
     if manner == "hang" or (manner == "later" and calls["n"] > 1):
-        time.sleep(3600)
+        time.sleep(120)  # longer than anybody waits, and then it is gone
     if manner == "slow" and calls["n"] == 1:
         time.sleep(1.5)
     if manner == "die" and calls["n"] > 1:
