@@ -59,9 +59,9 @@ def test_no_tracked_file_knows_where_it_was_written():
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("see /work/" + "main/x.py", "a folder of one machine"),
-        ("/root/" + ".cache", "a folder of one machine"),
-        ("open('/home/" + "ada/notes')", "somebody's home"),
+        ("see /wo" + "rk/main/x.py", "a folder of one machine"),
+        ("/ro" + "ot/.cache", "a folder of one machine"),
+        ("open('/ho" + "me/ada/notes')", "somebody's home"),
         ("out = '/tmp/" + "run1'", "a folder that is gone tomorrow"),
         ("pip install -i https://py" + "pi.org/simple x", "a package registry"),
         ("pip install --index-url " + "https://mirror/simple x", "a mirror of a registry"),
