@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
+from httpx import HTTPError
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.exceptions import PrefectException
 
 from decot.errors import RiskHalt, VenueUnavailable
 from decot.experiment import supervise
 from decot.experiment.supervise import HALTED, Kept, Wanted
 
 LOOK_S = 1.0
+AGAIN_S = 5.0
+REFUSED = 1
+"""exit code: it did not want to start"""
+SIGNALLED = (-signal.SIGTERM, -signal.SIGINT)
+"""somebody wanted it to end while Python was still starting: a stop, not a crash"""
 SAY_S = 30.0
 MOST_STARTS = 4
 
@@ -35,15 +43,20 @@ def look_after(wanted: Wanted) -> dict[str, Any]:
                 if code == HALTED or said["state"] == "halted":
                     raise RiskHalt(f"{wanted.name} halted: {said['why']}; look, then start it with --release")
                 return said
-            if code == 1:  # refused: the same again would be refused again
+            if code == REFUSED and kept.n_starts == 1:  # the same again would be refused again
                 raise VenueUnavailable(f"{wanted.name} did not start: {kept.last_words()}")
             if kept.n_starts >= MOST_STARTS:
                 raise VenueUnavailable(f"{wanted.name} crashed {kept.n_starts} times: {kept.last_words()}")
+            if code == REFUSED:  # it traded before, so it may hold something: perhaps the venue answers later
+                time.sleep(AGAIN_S)
+            if code in SIGNALLED:
+                supervise.want_stopped(wanted, f"a signal ({-code}) ended it before it could listen")
             get_run_logger().warning("%s is gone without a word (%s); beginning it again", wanted.name, code)
             kept = supervise.begin(wanted, n_starts=kept.n_starts + 1)
+    except (RiskHalt, VenueUnavailable):
+        raise
     except BaseException:  # cancelled, or ended with the machine: out of the market first
-        if kept.is_alive:
-            supervise.stop(home, wanted.name)
+        supervise.stop(home, wanted.name, why="the run that looked after it was ended")
         raise
 
 
@@ -85,7 +98,14 @@ def _watch(kept: Kept, home: Path) -> None:
 def _tell(home: Path, session: str, why: str) -> dict[str, Any]:
     told = supervise.look(home, session)
     rows = "\n".join(f"| {name} | {value} |" for name, value in told.items() if not isinstance(value, dict))
-    create_markdown_artifact(
-        f"# {session}: {why}\n\n| | |\n|-|-|\n{rows}\n", key="live-session", description=why
-    )
+    text = f"# {session}: {why}\n\n| | |\n|-|-|\n{rows}\n"
+    try:
+        create_markdown_artifact(text, key="live-session", description=why)
+    except (
+        PrefectException,
+        HTTPError,
+        OSError,
+        RuntimeError,
+    ) as error:  # a server that is away ends no session
+        get_run_logger().warning("%s: %s could not be shown: %s", session, why, error)
     return told

@@ -23,7 +23,7 @@ from decot.data.bars import BarStream
 from decot.data.record_decode import Quote, Trade
 from decot.errors import RiskHalt, VenueUnavailable
 from decot.features.kernel import BAR_INPUTS, OUT_NAMES
-from decot.live import kill
+from decot.live import kill, wish
 from decot.live.attention import attention_of
 from decot.live.feed import Feed, Pace
 from decot.live.hands import Hand
@@ -118,6 +118,7 @@ class Worker:
                 "halted", "the account is not what the journal says: " + "; ".join(found), True
             )
         self.guard.recall(self.hand.recall("guard"))
+        self._look_for_wish()  # before anything is heard: a worker begun again to leave enters nothing
         tasks = [
             asyncio.create_task(work)
             for work in (
@@ -164,6 +165,11 @@ class Worker:
             self.hand.stop_entries(why)
             self._stopping.set()
 
+    def _look_for_wish(self) -> None:
+        if self._asked is None and wish.is_asked(self.home, self.config.session):
+            asked = wish.asked(self.home, self.config.session)
+            self.stop("flat", f"asked to stop by {asked.who}: {asked.why}" if asked else "asked to stop")
+
     def stop_on_signals(self) -> None:
         """SIGTERM and SIGINT end the session gracefully: out of the market, books closed."""
         loop = asyncio.get_running_loop()
@@ -191,6 +197,8 @@ class Worker:
             if state == "halted":
                 self.hand.halt(why)
         self._write_last(is_end=True)
+        if flat is not None and flat.is_flat:
+            wish.forget(self.home, self.config.session)
         self._note_state(state, why, flat=flat, stop_s=took)
         self.publisher.show(self.snapshot())
         return Ended(state, why, flat, took, self.n_bars)
@@ -358,6 +366,7 @@ class Worker:
             if kill.is_pulled(self.home):
                 pulled = kill.pulled(self.home)
                 self.stop("halted", f"kill switch: {pulled.why if pulled else 'pulled'}")
+            self._look_for_wish()
             if self.hand.broken is not None:
                 self.stop("halted", str(self.hand.broken))
             if trouble := self.publisher.trouble or self.recorder.trouble:

@@ -136,7 +136,7 @@ def test_a_session_is_started_observed_crashes_and_is_stopped_by_flows(prefect_s
         assert again not in (None, seen["pid"])
         assert stopped["is_running"] is False
         assert (said["state"], said["is_flat"]) == ("flat", True)
-        assert "SIGTERM" in said["why"]
+        assert said["why"] == "asked to stop by prefect: a stop was asked for"
         assert [life["life"] for life in said["replay"]["lives"]] == [0, 1]
         assert said["replay"]["n_same"] == said["replay"]["n_decisions"] == said["bars"]
         assert "NOT WATCHED" in said["monitor"]
@@ -166,6 +166,36 @@ def test_the_switch_is_pulled_from_prefect(prefect_server, home, stretch):
     assert (last["state"], last["is_flat"]) == ("halted", True)
     assert last["stop_s"] < 1.0
     assert release(home)
+
+
+def test_a_stop_reaches_a_worker_that_is_only_being_begun_again(prefect_server, home, stretch):
+    """Killed while it holds something, stopped in the first milliseconds of its next life: sold, ended, not begun once more."""
+    from flows.live import live, stop
+
+    with venue(stretch) as opened:
+
+        def person():
+            trading(home, "f4", 1)
+            until = time.monotonic() + 60
+            while not read_snapshot(home, "f4").position and time.monotonic() < until:
+                time.sleep(0.005)
+            first = supervise.running(home, "f4")
+            os.kill(first, signal.SIGKILL)
+            while supervise.running(home, "f4") in (None, first) and time.monotonic() < until:
+                time.sleep(0.001)
+            return supervise.running(home, "f4"), stop("f4", str(home))
+
+        thread, told = meanwhile(person)
+        said = live(**ordered(home, opened, "f4"))
+        thread.join(60)
+        again, stopped = told["said"]
+        assert again is not None
+        assert stopped["is_running"] is False
+        assert (said["state"], said["is_flat"]) == ("flat", True)
+        time.sleep(1.5)  # longer than whoever looks after it takes to look
+        assert supervise.running(home, "f4") is None
+        assert float(opened.desk.free["BTC"]) * 90_000 < 5
+        assert not opened.desk.open_orders()
 
 
 def test_a_cancelled_run_takes_its_worker_out_of_the_market_first(prefect_server, home, stretch):

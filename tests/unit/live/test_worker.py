@@ -14,7 +14,7 @@ from decot import clock
 from decot.data.record_decode import Quote
 from decot.errors import RiskHalt
 from decot.features.kernel import BAR_INPUTS, OUT_NAMES
-from decot.live import kill
+from decot.live import kill, wish
 from decot.live.broker import Broker, Patience
 from decot.live.feed import EventPace
 from decot.live.hands import LiveHand, PaperHand
@@ -260,3 +260,42 @@ def test_nobody_watching_is_seen_in_the_snapshot(tmp_path):
     risk = read_snapshot(tmp_path / "two", "s").risk
     assert risk["reasoning: chain"] == (0.5, 1.0, True)
     assert "reasoning: watched" not in risk
+
+
+def test_a_session_that_was_asked_to_stop_leaves_the_market(tmp_path):
+    """The wish in its folder is seen within moments; fulfilled, it is taken away."""
+    worker, venue = live(tmp_path, [1])
+
+    async def drill():
+        running = asyncio.create_task(worker.run())
+        while not venue.trades:
+            await asyncio.sleep(0.005)
+        wish.ask(tmp_path, "s", who="test", why="enough")
+        return await running
+
+    ended = asyncio.run(drill())
+    assert (ended.state, ended.why) == ("flat", "asked to stop by test: enough")
+    assert ended.flat.is_flat
+    assert ended.stop_s < 1.0
+    assert venue.money.base < SPOT.lot
+    assert not wish.is_asked(tmp_path, "s")
+
+
+def test_a_worker_begun_again_to_leave_sells_what_the_dead_one_held(tmp_path):
+    """Asked while nobody was there: what the journal holds is sold, nothing is entered, no bar is needed."""
+    first = paper(tmp_path, [1])
+
+    async def died():
+        running = asyncio.create_task(first.run())
+        while not first.hand.position:
+            await asyncio.sleep(0.001)
+        running.cancel()
+
+    asyncio.run(died())
+    first.hand.journal.close()
+    wish.ask(tmp_path, "s", who="test", why="enough")
+    second = paper(tmp_path, [1])
+    ended = asyncio.run(second.run())
+    assert (ended.state, ended.flat.is_flat, second.hand.position) == ("flat", True, 0)
+    assert [fill["side"] for fill in read_lines(tmp_path, "s", "fills")] == [1, -1]
+    assert ended.n_bars == 0
