@@ -248,7 +248,6 @@ class Worker:
         began = clock.stopwatch()
         self.timings.add("bar", max(self.pace.now_us() - t_ms * 1_000, 0))
         bid, ask = float(values[BID]), float(values[ASK])
-        self._write_last()
         self.hand.on_bar(t_ms, bid, ask, float(values[BID_QTY]), float(values[ASK_QTY]))
         columns = self.mind.read(t_ms, values)
         read_at = clock.stopwatch()
@@ -269,6 +268,7 @@ class Worker:
         self.hand.aim(target, bid, ask, delay)
         if target != held:
             self._say(t_ms, mid, held, target)
+        self._write_last()  # the bar before, now that this one is decided: a slow disk delays no decision
         equity = self.hand.equity(mid)
         system = [held, int(step.action), target, self.hand.position, self.hand.quantity, equity]
         self._last = [
@@ -292,7 +292,7 @@ class Worker:
             self.publisher.note("events", line | {"told": told})
 
     def _write_last(self, *, is_end: bool = False) -> None:
-        """A bar is written when the next one ends, the last one when the session has left the market."""
+        """A bar is written when the next one is decided, the last one when the session has left the market."""
         if self._last is None:
             return
         t_ms, values, kernel, system, around = self._last

@@ -22,6 +22,7 @@ from decot.data.worlds import WorldConfig, make_world
 from decot.errors import ConfigError, RiskHalt
 from decot.experiment import supervise
 from decot.live.kill import release
+from decot.live.record import read
 from decot.live.snapshot import read_lines, read_snapshot
 
 SPEED = 20.0
@@ -124,7 +125,9 @@ def test_a_session_is_started_observed_crashes_and_is_stopped_by_flows(prefect_s
             while supervise.running(home, "f1") in (None, seen["pid"]) and time.monotonic() < until:
                 time.sleep(0.05)
             again = supervise.running(home, "f1")
-            trading(home, "f1", seen["n_fills"] + 1)
+            until = time.monotonic() + 90
+            while 1 not in read(home / "live" / "f1").lives() and time.monotonic() < until:
+                time.sleep(0.05)
             return seen, again, stop("f1", str(home))
 
         thread, told = meanwhile(person)
@@ -169,7 +172,7 @@ def test_the_switch_is_pulled_from_prefect(prefect_server, home, stretch):
 
 
 def test_a_stop_reaches_a_worker_that_is_only_being_begun_again(prefect_server, home, stretch):
-    """Killed while it holds something, stopped in the first milliseconds of its next life: sold, ended, not begun once more."""
+    """Killed while it holds something, stopped as its next life begins: sold, ended, not begun once more."""
     from flows.live import live, stop
 
     with venue(stretch) as opened:
