@@ -8,6 +8,7 @@ account above the cap, or a venue whose steps are not those the agent was judged
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -300,7 +301,12 @@ async def _session(
     try:
         if order.mode == "paper":
             hand = PaperHand(
-                journal, made.rules, made.account, session=made.session, now_ms=lambda: pace.now_us() // 1_000
+                journal,
+                made.rules,
+                made.account,
+                session=made.session,
+                now_ms=lambda: pace.now_us() // 1_000,
+                touch=lambda: (worker.bid, worker.ask),
             )
         else:
             venue = CcxtVenue(made.symbol, key=key, secret=secret, exchange=order.exchange, prepare=prepare)
@@ -344,8 +350,11 @@ async def _session(
             on_bar=lambda done: say("trade", done, 0, "bars"),
         )
         worker.stop_on_signals()
+        gc.collect()
+        gc.freeze()  # what was imported is never garbage: looking it all through takes 0.2 s, in the middle of a decision
         return await worker.run()
     finally:
+        gc.unfreeze()
         await feed.close()
         if venue is not None:
             await venue.close()

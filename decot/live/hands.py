@@ -26,6 +26,8 @@ from decot.market.orders import Fill
 from decot.market.rules import VenueRules
 
 OnFill = Callable[[dict[str, Any]], None]
+PRICE_S = 10.0
+"""how long leaving waits for a first quote"""
 
 
 class Hand(Protocol):
@@ -87,8 +89,9 @@ class PaperHand:
         *,
         session: str,
         now_ms: Callable[[], int],
+        touch: Callable[[], tuple[float, float]] = lambda: (math.nan, math.nan),
     ) -> None:
-        self.journal, self.now_ms = journal, now_ms
+        self.journal, self.now_ms, self.touch = journal, now_ms, touch
         self.desk = Desk(rules, account)
         self.books = Books.of(rules, journal.events())
         self.on_fill: OnFill = lambda fill: None
@@ -123,6 +126,8 @@ class PaperHand:
 
     def equity(self, mid: float) -> float:
         """At the desk's own last touch, as the simulator counts it."""
+        if self.desk.position and not self.desk.has_touch:
+            return self.books.equity(mid)
         return self.desk.equity_usdt if math.isfinite(self.desk.equity_usdt) else self.books.quote
 
     def on_bar(self, t_ms: int, bid: float, ask: float, bid_qty: float, ask_qty: float) -> None:
@@ -157,6 +162,7 @@ class PaperHand:
             self._note("opening", "", {"base": 0.0, "quote": self.desk.account.capital_usdt, "trade_id": 0})
         if saved is not None:
             self.desk.state[:] = np.array(saved.payload["state"])
+            self.desk.see(*saved.payload.get("touch", (0.0, 0.0)))
             self._standing = self.desk.position
         return self._differences()
 
@@ -168,6 +174,7 @@ class PaperHand:
 
     async def flatten(self, why: str, *, by_venue: bool = False) -> Flat:
         began, self._standing = self.now_ms(), 0
+        await self._price()
         if self.desk.position:
             self._write(self.desk.close(), self._t_ms or began)
         else:
@@ -181,6 +188,18 @@ class PaperHand:
         )
         self._note("flat", "", {"why": why, "flat": flat.is_flat, "lots": flat.lots, "took_ms": flat.took_ms})
         return flat
+
+    async def _price(self) -> None:
+        """Taken over from a dead worker, before the first bar: leave at a price of now, not of then, if one comes."""
+        if not self.desk.position or self._t_ms:
+            return
+        for _ in range(round(PRICE_S / 0.02)):
+            bid, ask = self.touch()
+            if bid > 0 and ask > 0:
+                return self.desk.see(bid, ask)
+            await asyncio.sleep(0.02)
+        if not self.desk.has_touch:
+            raise VenueUnavailable(f"no quote for {PRICE_S:.0f} s, so nobody knows what this is worth")
 
     def _write(self, fills: list[Fill], t_ms: int) -> None:
         for fill in fills:
@@ -209,12 +228,16 @@ class PaperHand:
                 ("ack", t_ms, client_id, {"order_id": str(trade_id), "filled": fill.qty}),
                 ("fill", t_ms, client_id, said),
                 ("done", t_ms, client_id, {"status": "filled", "why": "", "filled": fill.qty}),
-                ("desk", t_ms, "", {"state": self.desk.state.tolist()}),
+                ("desk", t_ms, "", {"state": self.desk.state.tolist(), "touch": self._seen()}),
             ]
             self.journal.append_all(lines)
             for kind, when, name, payload in lines:
                 self.books.take(kind, when, name, payload, self.journal.token)
             self.on_fill({"client_id": client_id, **said})
+
+    def _seen(self) -> list[float]:
+        """Bid and ask, for whoever takes over."""
+        return self.desk.touch[:2]
 
     def _note(self, kind: str, client_id: str, said: dict[str, Any]) -> None:
         t_ms = self.now_ms()

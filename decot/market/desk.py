@@ -10,6 +10,7 @@ from collections import deque
 
 import numpy as np
 
+from decot.errors import MarketFault
 from decot.market.account import (
     CASH,
     COST,
@@ -105,8 +106,28 @@ class Desk:
             for _, _, side, qty, price, fee, is_maker in log[: int(self.state[N_FILLS])].tolist()
         ]
 
+    @property
+    def touch(self) -> list[float]:
+        """Bid, ask, their sizes, mid and funding of the last row; zeros before the first."""
+        return [float(x) for x in self._touch]
+
+    @property
+    def has_touch(self) -> bool:
+        """Whether it has seen a price; one that takes over another's account has not, until it is told."""
+        return bool(self._touch[0] > 0)
+
+    def see(self, bid: float, ask: float, bid_qty: float = np.inf, ask_qty: float = np.inf) -> None:
+        """A price without a row: what `close` takes before the first one."""
+        self._touch = np.array([bid, ask, bid_qty, ask_qty, (bid + ask) / 2, 0.0])
+
     def close(self) -> list[Fill]:
-        """End of the session: cancel what rests, forget what is on its way, take the touch with what is held."""
+        """End of the session: cancel what rests, forget what is on its way, take the touch with what is held.
+
+        Raises:
+            MarketFault: something is held and no price was ever seen.
+        """
+        if self.state[LOTS] and not self.has_touch:
+            raise MarketFault("desk: something is held and no price is known; feed it a row, or `see` one")
         self._pending.clear()
         log = np.empty((1, FILL_WIDTH))
         self.state[N_FILLS] = self.state[N_TRADES] = 0

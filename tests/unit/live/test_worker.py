@@ -12,9 +12,9 @@ import pytest
 
 from decot import clock
 from decot.data.record_decode import Quote
-from decot.errors import RiskHalt
+from decot.errors import MarketFault, RiskHalt
 from decot.features.kernel import BAR_INPUTS, OUT_NAMES
-from decot.live import kill, wish
+from decot.live import hands, kill, wish
 from decot.live.broker import Broker, Patience
 from decot.live.feed import EventPace
 from decot.live.hands import LiveHand, PaperHand
@@ -26,6 +26,7 @@ from decot.live.snapshot import live_folder, read_lines, read_snapshot
 from decot.live.worker import Worker
 from decot.live.worker_parts import WorkerConfig, allowed
 from decot.market.account import Account
+from decot.market.desk import Desk
 from decot.market.rules import load_rules
 
 SPOT = load_rules("binance-spot", "BTC-USDT")
@@ -281,8 +282,8 @@ def test_a_session_that_was_asked_to_stop_leaves_the_market(tmp_path):
     assert not wish.is_asked(tmp_path, "s")
 
 
-def test_a_worker_begun_again_to_leave_sells_what_the_dead_one_held(tmp_path):
-    """Asked while nobody was there: what the journal holds is sold, nothing is entered, no bar is needed."""
+def died_holding(tmp_path):
+    """A first life that ends in the middle, with something held."""
     first = paper(tmp_path, [1])
 
     async def died():
@@ -294,8 +295,44 @@ def test_a_worker_begun_again_to_leave_sells_what_the_dead_one_held(tmp_path):
     asyncio.run(died())
     first.hand.journal.close()
     wish.ask(tmp_path, "s", who="test", why="enough")
+    return first.hand.desk.equity_usdt
+
+
+def test_a_worker_begun_again_to_leave_sells_what_the_dead_one_held(tmp_path):
+    """Asked while nobody was there: sold at the first quote that is heard, nothing is entered, no bar is needed."""
+    before = died_holding(tmp_path)
     second = paper(tmp_path, [1])
+    second.feed.price = 91_000.0
+    second.hand.touch = lambda: (second.bid, second.ask)
     ended = asyncio.run(second.run())
     assert (ended.state, ended.flat.is_flat, second.hand.position) == ("flat", True, 0)
-    assert [fill["side"] for fill in read_lines(tmp_path, "s", "fills")] == [1, -1]
+    fills = read_lines(tmp_path, "s", "fills")
+    assert [fill["side"] for fill in fills] == [1, -1]
+    assert fills[-1]["price"] == pytest.approx(91_000.0, abs=7)
+    assert second.hand.books.quote == pytest.approx(before + 1_000 * fills[0]["qty"], abs=0.02)
     assert ended.n_bars == 0
+
+
+def test_where_no_quote_comes_the_last_price_of_the_dead_one_counts(tmp_path, monkeypatch):
+    """Never nothing: what is held is not given away at a price of zero."""
+    monkeypatch.setattr(hands, "PRICE_S", 0.1)
+    died_holding(tmp_path)
+    ended = asyncio.run((second := paper(tmp_path, [1], n=0, then_silent=True)).run())
+    assert ended.flat.is_flat
+    assert read_lines(tmp_path, "s", "fills")[-1]["price"] == pytest.approx(90_000.0, abs=7)
+    assert second.hand.equity(90_000.0) == pytest.approx(19.0, abs=0.1)
+
+
+def test_a_desk_without_any_price_gives_nothing_away():
+    """An account taken over from a journal that kept no price: refused, not sold at zero."""
+    rules = load_rules("demo", "BTC-USD")
+    first = Desk(rules, Account())
+    first.advance(1_000, 90_000.0, 90_001.0)
+    first.decide(1, 1.0)
+    first.advance(2_000, 90_000.0, 90_001.0)
+    second = Desk(rules, Account())
+    second.state[:] = first.state
+    with pytest.raises(MarketFault, match="no price is known"):
+        second.close()
+    second.see(90_000.0, 90_001.0)
+    assert [fill.price for fill in second.close()] == [90_000.0]
