@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ from schemas.columns import TARGETS
 
 HOUR, LEAD = 3_600, 1_500
 DAY = 86_400
+WORLD = WorldConfig(kind="planted-edge", edge_bps_s=0.4, half_life_s=30.0, seconds_per_day=21_600, days=2)
 PRICES = ("open", "high", "low", "close", "price", "vwap", "bid_price", "ask_price")
 
 
@@ -146,16 +147,19 @@ def lesson_of(rows: pl.DataFrame, scaler: Scaler, grounding: Grounding) -> Lesso
 
 def world(env_steps: int, days_made: int, n_clean: int) -> Setting:
     """The demo's embedded world: two days of six hours teach, others are clean."""
-    cfg = WorldConfig(kind="planted-edge", edge_bps_s=0.4, half_life_s=30.0, seconds_per_day=21_600, days=2)
-    whole = build_bars(make_world(cfg), 1_000)
+    whole = build_bars(make_world(WORLD), 1_000)
     since = whole["timestamp"].to_numpy() - 1
-    is_open = since % 86_400_000 < cfg.seconds_per_day * 1_000
+    is_open = since % 86_400_000 < WORLD.seconds_per_day * 1_000
     days = [
         whole.filter(pl.Series(is_open & (since // 86_400_000 == d)))
         for d in np.unique(since[is_open] // 86_400_000)
     ]
-    clean = [build_bars(make_world(replace(cfg, seed=100 + k, days=1)), 1_000) for k in range(n_clean)]
-    return settle(days, clean, "demo", env_steps, days_made)
+    return settle(days, [clean_day(100 + k) for k in range(n_clean)], "demo", env_steps, days_made)
+
+
+def clean_day(seed: int) -> pl.DataFrame:
+    """Bars of another six hours of the embedded world."""
+    return build_bars(make_world(replace(WORLD, seed=seed, days=1)), 1_000)
 
 
 def standx(env_steps: int, days_made: int, n_clean: int) -> Setting:
@@ -167,36 +171,55 @@ def standx(env_steps: int, days_made: int, n_clean: int) -> Setting:
     return settle([taught], [clean], "zero-fee", env_steps, days_made)
 
 
+@dataclass(slots=True)
+class Tally:
+    """Alarms on bars where nothing was wrong."""
+
+    bars: int = 0
+    reduce: int = 0
+    flat: int = 0
+    restricted: int = 0
+    """bars on which it may not do as it likes"""
+    blamed: Counter[str] = field(default_factory=Counter)
+    before: str = "normal"
+
+    def take(self, level: str, why: str) -> None:
+        if level != self.before and level != "normal":
+            self.reduce += self.before == "normal"
+            self.flat += level == "flat"
+            self.blamed[f"{level}: {why}"] += 1
+        self.before = level
+        self.restricted += level != "normal"
+        self.bars += 1
+
+    def told(self, cfg: MonitorConfig) -> dict[str, Any]:
+        return {
+            "bars": self.bars, "reduce": self.reduce, "flat": self.flat,
+            "reduce_per_day": round(self.reduce * DAY / self.bars, 3),
+            "flat_per_day": round(self.flat * DAY / self.bars, 3),
+            "declared_reduce_per_day": cfg.reduce_per_day, "declared_flat_per_day": cfg.flat_per_day,
+            "share_of_time_restricted": round(self.restricted / self.bars, 4),
+            "blamed": dict(self.blamed.most_common(12)),
+        }  # fmt: skip
+
+
 def false_alarms(at: Setting, n_onsets: int, rng: np.random.Generator) -> tuple[dict[str, Any], list[Any]]:
     """Alarms per 86,400 clean bars, and monitors as they stood at random bars of the first days, with the bars around."""
-    base, told = latched(at.base, False), {"reduce": 0, "flat": 0}
-    blamed: Counter[str] = Counter()
-    bars, places, restricted, spent = 0, [], 0, 0.0
+    base, tally, places, spent = latched(at.base, False), Tally(), [], 0.0
     per_day = max(1, n_onsets // len(at.clean))
     for day in at.clean:
         table = table_of(day, at.regimes)
-        w, monitor, before = watchable(at.agent, at.scaler, table), Monitor(base), "normal"
+        w, monitor = watchable(at.agent, at.scaler, table), Monitor(base)
         wanted = min(per_day, n_onsets - len(places))
         onsets = set(rng.integers(LEAD, len(w.mid) - HOUR - 1, wanted).tolist())
-        begun = time.process_time()
+        begun, tally.before = time.process_time(), "normal"
         for t, tick in enumerate(w.ticks()):
             if t in onsets:
                 places.append((day, table, w, t, copy.deepcopy(monitor)))
             verdict = monitor.step(*tick)
-            if verdict.level != before and verdict.level != "normal":
-                told["reduce"] += before == "normal"
-                told["flat"] += verdict.level == "flat"
-                blamed[f"{verdict.level}: {verdict.why}"] += 1
-            before = verdict.level
-            restricted += verdict.level != "normal"
+            tally.take(verdict.level, verdict.why)
         spent += time.process_time() - begun
-        bars += len(w.mid)
-    rate = {f"{name}_per_day": round(count * DAY / bars, 3) for name, count in told.items()}
-    return {
-        "bars": bars, **told, **rate, "declared_reduce_per_day": base.cfg.reduce_per_day,
-        "declared_flat_per_day": base.cfg.flat_per_day, "share_of_time_restricted": round(restricted / bars, 4),
-        "microseconds_per_bar": round(spent / bars * 1e6, 1), "blamed": dict(blamed.most_common(12)),
-    }, places  # fmt: skip
+    return tally.told(base.cfg) | {"microseconds_per_bar": round(spent / tally.bars * 1e6, 1)}, places
 
 
 Fault = Callable[[Setting, Any, np.random.Generator], Watchable]
