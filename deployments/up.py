@@ -1,4 +1,4 @@
-"""One machine, everything up: Prefect's server, the deployments, a worker and the dashboard, until Ctrl-C."""
+"""One machine, everything up: Prefect's server, the deployments, a worker, the dashboard and the reports, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from decot import clock
 from decot.errors import ConfigError, VenueUnavailable
-from tasks.environment import api_of, prepare
+from tasks.environment import NOTE, api_of, prepare
 
 _PATIENCE_S = 300.0
 _ROUND_S = 1.0
@@ -66,6 +66,7 @@ def up(
     port: int = 4200,
     *,
     dashboard_port: int = 8798,
+    reports_port: int = 8797,
     limit: int = 1,
     active: bool = False,
     on_ready: Callable[[dict[str, Any]], None] = lambda known: None,
@@ -76,6 +77,7 @@ def up(
         home: where runs, logs and Prefect's own database are kept.
         port: of the Prefect server and its UI.
         dashboard_port: of the page that watches sessions; 0 for none.
+        reports_port: of the pages that runs have left, where artifacts point; 0 for none.
         limit: runs that may go at once.
         active: schedules that are new begin switched on.
         on_ready: told once, when everything is there, what is there.
@@ -84,22 +86,26 @@ def up(
         ConfigError: this home is up already, or a port is taken.
     """
     os.environ["PREFECT_LOGGING_LEVEL"] = os.environ.get("PREFECT_LOGGING_LEVEL", "INFO")
-    note, logs = home / "up.json", home / "logs"
+    note, logs = home / NOTE, home / "logs"
     if note.is_file() and (url := api_of(note)):
         raise ConfigError(
             [f"{home} is up already, at {url}; end that one (Ctrl-C there), or give another --home"]
         )
-    if taken := [one for one in (port, dashboard_port) if one and not _is_free(one)]:
+    ports = {"--port": port, "--dashboard-port": dashboard_port, "--reports-port": reports_port}
+    if taken := {option: one for option, one in ports.items() if one and not _is_free(one)}:
         raise ConfigError(
             [
-                f"port {one} of 127.0.0.1 is taken; see who has it, or give another: decot up --help"
-                for one in taken
+                f"port {one} of 127.0.0.1 is taken; see who has it, or give another: decot up {option} N"
+                for option, one in taken.items()
             ]
         )
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     prepare(home)
     logs.mkdir(parents=True, exist_ok=True)
-    server, others = _family(logs, home, port, dashboard_port, limit)
+    server, others = _family(logs, port, limit)
+    pages = _pages(logs, home, {"dashboard": dashboard_port, "reports": reports_port})
+    others += pages.values()
+    reports = f"http://127.0.0.1:{reports_port}" if "reports" in pages else ""
     signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         server.start()
@@ -108,12 +114,17 @@ def up(
         known = _registered(home, limit, active)
         for child in others:
             child.start()
-        note.write_text(json.dumps({"api": os.environ["PREFECT_API_URL"], "pid": os.getpid()}))
+        note.write_text(
+            json.dumps({"api": os.environ["PREFECT_API_URL"], "pid": os.getpid(), "reports": reports})
+        )
         _say(f"deployments  {len(known['deployments'])}, worker of pool {known['pool']} with {limit} at once")
-        if dashboard_port and len(others) > 1:
+        if "dashboard" in pages:
             _say(f"dashboard    {_door(home, dashboard_port)}")
+        if reports:
+            _say(f"reports      {reports}")
         _say(f"logs         {logs}   (Ctrl-C ends it)")
-        on_ready({**known, "ui": f"http://127.0.0.1:{port}", "logs": str(logs.resolve())})
+        told = {"ui": f"http://127.0.0.1:{port}", "reports": reports, "logs": str(logs.resolve())}
+        on_ready({**known, **told})
         _watch(server, others)
     finally:
         note.unlink(missing_ok=True)
@@ -131,39 +142,32 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _family(logs: Path, home: Path, port: int, dashboard_port: int, limit: int) -> tuple[Child, list[Child]]:
+def _family(logs: Path, port: int, limit: int) -> tuple[Child, list[Child]]:
+    """The server, and who works for it."""
     from deployments.register import POOL
 
     prefect = [sys.executable, "-m", "prefect"]
     where = ["--host", "127.0.0.1", "--port", str(port)]
     server = Child("server", [*prefect, "server", "start", *where], logs / "prefect-server.log")
     # one more than the pool allows: an approval that waits for a person sits in a slot of the worker, not of the pool
-    worker = [
-        "worker",
-        "start",
-        "--pool",
-        POOL,
-        "--type",
-        "process",
-        "--limit",
-        str(limit + 1),
-        "--name",
-        "decot up",
-    ]
-    others = [Child("worker", [*prefect, *worker], logs / "worker.log")]
-    if dashboard_port and all(importlib.util.find_spec(name) for name in ("starlette", "uvicorn")):
-        words = [
-            sys.executable,
-            "-m",
-            "decot",
-            "dashboard",
-            "--home",
-            str(home),
-            "--port",
-            str(dashboard_port),
-        ]
-        others.append(Child("dashboard", [*words, "--quiet"], logs / "dashboard.log"))
-    return server, others
+    which = ["--pool", POOL, "--type", "process", "--limit", str(limit + 1), "--name", "decot up"]
+    return server, [Child("worker", [*prefect, "worker", "start", *which], logs / "worker.log")]
+
+
+def _pages(logs: Path, home: Path, ports: dict[str, int]) -> dict[str, Child]:
+    """The servers of our own pages, by their command; none without the packages they need."""
+    if not all(importlib.util.find_spec(name) for name in ("starlette", "uvicorn")):
+        return {}
+    decot = [sys.executable, "-m", "decot"]
+    return {
+        name: Child(
+            name,
+            [*decot, name, "--home", str(home), "--port", str(port), "--quiet"],
+            logs / f"{name}.log",
+        )
+        for name, port in ports.items()
+        if port
+    }
 
 
 def _registered(home: Path, limit: int, active: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, is_dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from prefect import get_run_logger
@@ -25,6 +26,8 @@ from decot.errors import Transient
 from decot.experiment.code import code_version
 from decot.experiment.config import Experiment
 from decot.report.progress import Step, current, listening
+from tasks.environment import served_at
+from tasks.settings import Settings
 
 _EVERY_S = 2.0
 
@@ -116,6 +119,26 @@ def progress(stage: str) -> Iterator[None]:
 
     with listening(forward):
         yield
+
+
+def address_of(home: str | Path, page: str | Path) -> str:
+    """Where a browser finds a page of this home, or nothing when nobody serves it: http, because a page of Prefect's UI
+    cannot open a file.
+    """
+    top, file = Path(home).resolve(), Path(page).resolve()
+    base = Settings().reports_url or served_at(top)
+    if not base or not file.is_relative_to(top):
+        return ""
+    return f"{base.rstrip('/')}/{quote(file.relative_to(top).as_posix())}"
+
+
+def pointing(home: str | Path, page: str | Path, said: str) -> str:
+    """A line of markdown that leads to a page: a link when it is served, else its path and what would serve it."""
+    url = address_of(home, page)
+    if url:
+        return f"[{said}]({url})"
+    where = f"`{Path(page).resolve()}` on the machine of the worker"
+    return f"{said}: {where}; to a browser it is served by `decot reports --home {Path(home).resolve()}`"
 
 
 def _open_artifact(stage: str) -> UUID | None:

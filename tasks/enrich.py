@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
@@ -15,8 +16,9 @@ from decot.experiment.config import Experiment
 from decot.experiment.listen import Heard
 from decot.experiment.order import Order
 from decot.experiment.place import Place
+from decot.report.strip import as_image, regime_strip
 from schemas.ref import Ref
-from tasks.common import REMEMBERED, progress
+from tasks.common import REMEMBERED, pointing, progress
 from tasks.ingest import Landed
 
 
@@ -78,5 +80,22 @@ def widen(order: Order, landed: Landed, context: ContextRef, until_ms: int, hear
         ref = place.put("features", frame, symbol=landed.symbol, sources=(landed.base, landed.bars))
         regimes = refit.told(place, context.name, known.regimes, frame, experiment.clock_ms)
     told = refit.card(regimes, context.text)
-    create_markdown_artifact(told, key="regimes")
+    _show(order.home, landed.symbol, frame, regimes, told)
     return Enriched(landed.symbol, ref, context.name, regimes, context.text, told)
+
+
+def _show(home: str, symbol: str, frame: pl.DataFrame, regimes: dict[str, Any], told: str) -> None:
+    """The regimes for the Prefect UI: the picture travels inside the note, so it shows wherever the server stands."""
+    states = regimes["states"]
+    drawn = regime_strip(
+        frame["timestamp"].to_numpy(),
+        frame["close"].to_numpy(),
+        frame.select(f"regime_{k}" for k in range(len(states))).to_numpy(),
+        names=[f"{row['state']}: {row['volatility']:.2g} bps a bar, {row['share']:.0%}" for row in states],
+        title=f"{symbol}: each stretch in the colour of its likeliest regime",
+    )
+    picture = as_image(drawn, f"price of {symbol} by regime")
+    more = pointing(home, regimes["picture"], "transitions, dwell times and every bar")
+    create_markdown_artifact(
+        f"{picture}\n\n{told}\n\n{more}", key="regimes", description=f"regimes of {symbol}"
+    )

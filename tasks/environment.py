@@ -23,6 +23,10 @@ QUIET = {
 """what a user may still override by setting the variable"""
 
 
+NOTE = "up.json"
+"""what `decot up` leaves in its home while it is up: api, pid, reports"""
+
+
 def prepare(home: Path) -> None:
     """Set the variables that are not set yet; Prefect's own files go under `home`, not into the user's.
 
@@ -32,7 +36,7 @@ def prepare(home: Path) -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(home.resolve() / "prefect"))
-    served = home / "up.json"
+    served = home / NOTE
     if served.is_file() and "PREFECT_API_URL" not in os.environ:
         url = api_of(served)
         if url:
@@ -41,13 +45,31 @@ def prepare(home: Path) -> None:
 
 def api_of(served: Path) -> str:
     """The address in the note that `decot up` leaves, or nothing if no server answers there."""
+    url = _noted(served, "api")
+    return url if url and _answers(f"{url}/health") else ""
+
+
+def served_at(home: Path) -> str:
+    """Where `decot up` serves the pages of this home, or nothing if nobody answers there."""
+    url = _noted(home / NOTE, "reports")
+    return url if url and _answers(f"{url}/healthz") else ""
+
+
+def _noted(served: Path, key: str) -> str:
     import json
+
+    try:
+        return str(json.loads(served.read_text()).get(key, ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _answers(url: str) -> bool:
     import urllib.error
     import urllib.request
 
-    url = str(json.loads(served.read_text())["api"])
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2):
-            return url
+        with urllib.request.urlopen(url, timeout=2):
+            return True
     except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return ""
+        return False

@@ -13,7 +13,7 @@ from decot.experiment.config import Experiment
 from decot.experiment.order import Order
 from decot.experiment.place import Place
 from schemas.ref import Ref
-from tasks.common import REMEMBERED, progress
+from tasks.common import REMEMBERED, pointing, progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,10 @@ def land(order: Order, raw: Raw, refined: Refined) -> Landed:
     with progress("ingest"):
         refs = place.land(raw.symbol, {**raw.tables, **refined.tables})
     create_table_artifact([ref.to_dict() for ref in refs.values()], key="tables", description="what landed")
-    create_markdown_artifact(core.plausibility_card(refined.plausibility), key="plausibility")
+    checked = [
+        pointing(order.home, day["docs"], f"what was checked on {day['day']}") for day in refined.plausibility
+    ]
+    card = "\n\n".join([core.plausibility_card(refined.plausibility), *checked])
+    create_markdown_artifact(card, key="plausibility", description="is every day believable?")
     kept = {name: ref for name, ref in refs.items() if name not in {"bars", "base"}}
     return Landed(raw.symbol, kept, refs["bars"], refs["base"], refined.plausibility)

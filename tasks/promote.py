@@ -13,7 +13,7 @@ from decot.experiment import stages
 from decot.experiment.config import Experiment
 from decot.experiment.order import Order
 from decot.experiment.place import Place
-from tasks.common import progress
+from tasks.common import pointing, progress
 from tasks.enrich import Enriched
 from tasks.ingest import Landed
 from tasks.train import Trained
@@ -55,7 +55,9 @@ def judge(order: Order, landed: Landed, enriched: Enriched, trained: Trained) ->
             trained.seeds,
             landed.raw.get("headlines"),
         )
-    create_markdown_artifact(judged["card"], key="gate-card", description=f"verdict: {judged['verdict']}")
+    page = pointing(order.home, judged["page"], "the card as a page")
+    said = judged["verdict"].replace("_", " ")
+    create_markdown_artifact(f"{judged['card']}\n\n{page}", key="gate-card", description=f"verdict: {said}")
     return Judged(**{item.name: judged[item.name] for item in fields(Judged)})
 
 

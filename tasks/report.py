@@ -12,7 +12,7 @@ from decot.experiment import tell as core
 from decot.experiment.config import Experiment
 from decot.experiment.order import Order
 from decot.experiment.place import Place
-from tasks.common import progress
+from tasks.common import address_of, pointing, progress
 from tasks.enrich import Enriched
 from tasks.ingest import Landed
 from tasks.promote import Judged
@@ -42,6 +42,16 @@ def tell(
             judged=asdict(judged),
             traded=traded.summary,
         )
-    create_link_artifact(f"file://{outcome['report']}", link_text="the report", key="report")
-    create_markdown_artifact(core.outcome_card(outcome), key="outcome", description="the run in a few lines")
+    _show(order.home, outcome)
     return outcome
+
+
+def _show(home: str, outcome: dict[str, Any]) -> None:
+    """What the Prefect UI gets: a link that can be followed when somebody serves the home, and the run in a few lines."""
+    url = address_of(home, outcome["report"])
+    if url:
+        create_link_artifact(
+            url, link_text="the report", key="report", description="the whole run on one page"
+        )
+    seen = {**outcome, "report": pointing(home, outcome["report"], "the whole run on one page")}
+    create_markdown_artifact(core.outcome_card(seen), key="outcome", description="the run in a few lines")

@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     """folder or hub name of the three-label news model; empty: what the profile says"""
     signing_key: Path | None = None
     """Ed25519 key that signs certificates; default: keys/ in `home`, made at first use"""
+    reports_url: str = ""
+    """where a browser finds this home's pages (`decot reports`, or a proxy); empty: where `decot up` serves them"""
     wandb_api_key: SecretStr | None = Field(default=None, validation_alias="WANDB_API_KEY")
     """absent: runs are kept offline"""
 

@@ -21,7 +21,8 @@ Active = Annotated[
 
 
 @app.command(
-    epilog="Examples:  decot up   (then open http://127.0.0.1:4200)  ·  decot up --port 4300 --dashboard-port 0 --limit 2"
+    epilog="Examples:  decot up   (then open http://127.0.0.1:4200)  ·  "
+    "decot up --port 4300 --dashboard-port 0 --reports-port 0 --limit 2"
 )
 def up(
     home: Home = HOME,
@@ -29,11 +30,14 @@ def up(
     dashboard_port: Annotated[
         int, typer.Option(help="of the page that watches sessions; 0 for none", min=0, max=65_535)
     ] = 8798,
+    reports_port: Annotated[
+        int, typer.Option(help="of the reports that artifacts point to; 0 for none", min=0, max=65_535)
+    ] = 8797,
     limit: Limit = 3,
     active: Active = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prefect server, deployments, a worker and the dashboard on this machine, on loopback, until Ctrl-C.
+    """Prefect server, deployments, a worker, the dashboard and the reports on this machine, on loopback, until Ctrl-C.
 
     Other commands of the same home find the server by themselves. Whatever dies is started again, a few times; logs lie
     in HOME/logs. Schedules begin switched off.
@@ -45,7 +49,13 @@ def up(
 
     guarded(
         lambda listener: registered("up")(
-            home, port, dashboard_port=dashboard_port, limit=limit, active=active, on_ready=ready
+            home,
+            port,
+            dashboard_port=dashboard_port,
+            reports_port=reports_port,
+            limit=limit,
+            active=active,
+            on_ready=ready,
         ),
         quiet=True,
     )

@@ -18,7 +18,13 @@ from urllib.parse import urlsplit
 from decot import __version__
 
 LEAST_FREE_GB, FEW_FREE_GB = 1.0, 5.0
-PORTS = {4200: "decot up --port", 8798: "decot dashboard --port", 8399: "decot exchange --port"}
+PORTS = {
+    4200: "decot up --port",
+    8798: "decot dashboard --port",
+    8797: "decot reports --port",
+    8399: "decot exchange --port",
+}
+_OF_UP = frozenset({4200, 8797, 8798})
 _MARKS = {"ok": "ok   ", "note": "note ", "bad": "BAD  "}
 
 
@@ -164,7 +170,7 @@ def _ports(home: Path) -> Iterator[Found]:
             try:
                 asked.bind(("127.0.0.1", port))
             except OSError as taken:
-                ours = port == 4200 and (home / "up.json").is_file()
+                ours = port in _OF_UP and (home / "up.json").is_file()
                 said = "decot up is running" if ours else f"taken ({taken.strerror})"
                 yield Found(
                     f"port {port}",

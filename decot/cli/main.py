@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from decot import __version__
-from decot.cli import agents, context, data, evaluate, feeds, flows, house, track, trade, watch
+from decot.cli import agents, context, data, evaluate, feeds, flows, house, reports, track, trade, watch
 from decot.cli.common import EXIT_CODES
 from decot.cli.compare import app as compare_app
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=True,
     suggest_commands=True,
 )
-for part in (flows, house, feeds, data, context, agents, evaluate, trade, track, watch):
+for part in (flows, house, reports, feeds, data, context, agents, evaluate, trade, track, watch):
     app.add_typer(part.app)
 app.add_typer(compare_app)
 

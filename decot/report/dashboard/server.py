@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from importlib import resources
 from pathlib import Path
@@ -27,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from decot.errors import ConfigError
 from decot.live.kill import is_pulled, pull
 from decot.live.metrics import CONTENT_TYPE, exposition
 from decot.report.dashboard.door import HEADERS, Door, is_holder
@@ -107,9 +109,15 @@ def build_app(home: Path, token: str, *, session: str = "", has_open_metrics: bo
     return app
 
 
-def serve(app: Starlette, port: int) -> None:
-    """Serve on 127.0.0.1 until interrupted. No access log: an address may hold the token."""
+def serve(app: Starlette, port: int, *, command: str = "decot dashboard") -> None:
+    """Serve on 127.0.0.1 until interrupted. No access log: an address may hold the token.
+
+    Raises:
+        ConfigError: the port is taken, or not ours to have; `command` is the one to repeat with another.
+    """
     import uvicorn
+
+    _knock(port, command)
 
     settings: dict[str, Any] = {
         "host": "127.0.0.1",
@@ -120,6 +128,20 @@ def serve(app: Starlette, port: int) -> None:
     server = uvicorn.Server(uvicorn.Config(app, **settings, server_header=False, timeout_graceful_shutdown=2))
     app.state.is_over = lambda: server.should_exit
     server.run()
+
+
+def _knock(port: int, command: str) -> None:
+    """Whether the port can be had; asked before the server, which would only end."""
+    with socket.socket() as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            asked.bind(("127.0.0.1", port))
+        except OSError as taken:
+            raise ConfigError(
+                [
+                    f"port {port} of 127.0.0.1: {(taken.strerror or str(taken)).lower()}; give another: {command} --port N"
+                ]
+            ) from taken
 
 
 async def _events(request: Request, watcher: Watcher) -> AsyncIterator[str]:

@@ -86,7 +86,8 @@ def house(tmp_path_factory: pytest.TempPathFactory):
     home, port = tmp_path_factory.mktemp("house"), free_port()
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "decot", "up", "--home", str(home), "--port", str(port), "--dashboard-port", "0", "--json"],
+        [sys.executable, "-m", "decot", "up", "--home", str(home), "--port", str(port), "--dashboard-port", "0",
+         "--reports-port", str(free_port()), "--json"],
         stdout=subprocess.PIPE,
         stderr=(home / "up.err").open("w"),
         text=True,

@@ -44,7 +44,18 @@ def test_a_taken_port_is_named_before_anything_is_started(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         done = CliRunner().invoke(
-            app, ["up", "--home", str(tmp_path / "h"), "--port", str(port), "--dashboard-port", "0"]
+            app,
+            [
+                "up",
+                "--home",
+                str(tmp_path / "h"),
+                "--port",
+                str(port),
+                "--dashboard-port",
+                "0",
+                "--reports-port",
+                "0",
+            ],
         )
     assert done.exit_code == 1
     assert f"port {port} of 127.0.0.1 is taken" in done.output

@@ -74,6 +74,15 @@ def test_a_person_presses_run_in_the_prefect_ui(house, browser):
     picture(browser, "prefect-run")
     browser.until(f"{TAB.format('Artifacts')}, ({TEXT}).includes('plausibility')", 60)
     picture(browser, "prefect-artifacts")
+    card = house.ask("POST", "/artifacts/filter", {"artifacts": {"key": {"any_": ["plausibility"]}}})[0]
+    browser.go(f"http://127.0.0.1:{house.port}/artifacts/artifact/{card['id']}")
+    browser.until(f"({TEXT}).includes('what was checked on')", 60)
+    address = browser.run(f"document.querySelector('a[href^=\"{house.told['reports']}\"]').href")
+    browser.go(address)
+    browser.until(
+        "document.title.includes('Data documentation') || document.body.innerText.includes('Expectation')", 60
+    )
+    picture(browser, "prefect-link-followed")
     assert ended(house, run["id"]) == "COMPLETED", house.said()
     assert (house.home / "lake" / "base").is_dir()
     browser.go(f"http://127.0.0.1:{house.port}/deployments")
