@@ -35,11 +35,19 @@ tr:target{{outline:2px solid var(--link);outline-offset:-1px;background:var(--ca
 code{{background:var(--card);padding:1px 5px;border-radius:4px}}a.said{{color:inherit;text-decoration-color:var(--line)}}
 a:focus-visible,button:focus-visible,summary:focus-visible{{outline:2px solid var(--link);outline-offset:2px}}
 pre{{background:var(--card);padding:10px 12px;border-radius:6px;overflow-x:auto}}summary{{cursor:pointer;color:var(--link)}}
+.tall{{max-height:36rem;overflow:auto;border:1px solid var(--line);border-radius:6px}}.tall table{{margin:0}}
+.tall th{{position:sticky;top:0;background:var(--paper)}}a.said span{{display:block}}a.said [lang=fr]{{color:var(--soft)}}
+[data-say=en] .said [lang=fr],[data-say=fr] .said [lang=en]{{display:none}}[data-say=fr] .said [lang=fr]{{color:inherit}}
+button.plain{{font:inherit;font-size:.8rem;padding:1px 9px;border-radius:6px;border:1px solid var(--line);
+background:var(--card);color:var(--soft);cursor:pointer}}
+main .gate{{max-width:none}}
+main .gate.gate>h2{{background:none;color:inherit;border:0;padding:0;margin:.2em 0 .4em;font-size:1rem}}
+main .gate.promoted>h2+dl+p{{display:none}}
 ul.caveats li{{margin:.3em 0}}nav a{{margin-right:14px}}
 #theme{{position:fixed;top:10px;right:12px;z-index:9;font:inherit;font-size:.8rem;padding:3px 10px;border-radius:6px;
 border:1px solid var(--line);background:var(--card);color:var(--soft);cursor:pointer}}
 @media print{{:root,:root[data-theme=dark],:root:not([data-theme=light]){{color-scheme:light;{_named(LIGHT)}}}
-nav,#theme,.modebar{{display:none!important}}main{{max-width:none;padding:0}}h2,h3{{break-after:avoid}}
+nav,#theme,#say,.modebar{{display:none!important}}.tall{{max-height:none;border:0}}main{{max-width:none;padding:0}}h2,h3{{break-after:avoid}}
 tr,.js-plotly-plot,.verdict{{break-inside:avoid}}table{{font-size:.78rem}}.scroll{{overflow:visible}}}}
 """
 
@@ -50,6 +58,13 @@ SCRIPT = """
     const now = root.dataset.theme || (dark.matches ? 'dark' : 'light');
     root.dataset.theme = now === 'dark' ? 'light' : 'dark';
   });
+  const say = document.getElementById('say'), languages = ['en', 'fr', ''];
+  if (say) {
+    root.dataset.say = 'en';
+    say.addEventListener('click', () => {
+      root.dataset.say = languages[(languages.indexOf(root.dataset.say) + 1) % languages.length];
+    });
+  }
   const open = () => {
     const at = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const folded = at && at.closest('details');

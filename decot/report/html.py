@@ -22,6 +22,13 @@ VERDICTS = {
     "insufficient_evidence": ("wait", "Insufficient evidence"),
 }
 _MOST_SENTENCES = 40
+_CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    "displayModeBar": "hover",
+    "modeBarButtonsToRemove": ["select2d", "lasso2d"],
+}
+"""of every plot: its buttons only when it is pointed at, and none that does nothing here"""
 
 
 def write_report(story: Story, path: Path) -> Path:
@@ -46,7 +53,8 @@ def page(story: Story) -> str:
         *(_act(act) for act in story.acts),
         '<h2 id="thoughts">What it thought, along the price</h2>',
         '<p class="soft">Each mark is a change of position; the sentence is not a comment on the decision, it is the '
-        "decision: the policy sees these words and the position, and nothing else.</p>",
+        "decision: the policy sees these words and the position, and nothing else. "
+        '<button type="button" id="say" class="plain">English / français</button></p>',
         *(_thoughts(act) for act in story.acts),
         '<h2 id="front">The search</h2>',
         _search(story),
@@ -87,8 +95,8 @@ def _thoughts(act: Act) -> str:
         f'<tr id="said-{anchor(act, thought)}"><td>{clock.iso(thought.t_ms)[11:19]}</td>'
         f'<td class="n"><a href="#row-{anchor(act, thought)}">{thought.row}</a></td><td class="n">{thought.price:,.1f}</td>'
         f"<td>{escape(thought.action)}</td>"
-        f'<td><a class="said" href="#row-{anchor(act, thought)}">{escape(thought.sentence)}</a><br>'
-        f'<span class="soft" lang="fr">{escape(thought.sentence_fr)}</span></td>'
+        f'<td><a class="said" href="#row-{anchor(act, thought)}"><span lang="en">{escape(thought.sentence)}</span>'
+        f'<span lang="fr">{escape(thought.sentence_fr)}</span></a></td>'
         f'<td class="n">{"" if thought.pnl_bps is None else f"{thought.pnl_bps:+.1f}"}</td></tr>'
         for thought in shown
     )
@@ -97,7 +105,7 @@ def _thoughts(act: Act) -> str:
     kinds = {"UTC": "", "row": 0, "price": 0.0, "does": "", "because": "", "bps": 0.0}
     head = f"<tr>{''.join(_head(name, like) for name, like in kinds.items())}</tr>"
     picture = plot(thoughts_figure(act)) if act.thoughts else "<p>It never changed its position.</p>"
-    table_of = f'<div class="scroll"><table>{head}{rows}</table></div>' if shown else ""
+    table_of = f'<div class="scroll tall"><table>{head}{rows}</table></div>' if shown else ""
     return f"<h3>{escape(act.name)}</h3>{picture}{table_of}{rest}{_seen(act, shown)}"
 
 
@@ -151,11 +159,7 @@ def _further(figure: Mapping[str, Any]) -> str:
 
 def plot(figure: go.Figure) -> str:
     """A figure as a fragment; the page around it brings plotly."""
-    return str(
-        figure.to_html(
-            full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True}
-        )
-    )
+    return str(figure.to_html(full_html=False, include_plotlyjs=False, config=_CONFIG))
 
 
 def table(rows: Iterable[Mapping[str, Any]], what: str) -> str:
