@@ -1,11 +1,14 @@
 """What the journal adds up to: orders, fills, cash and holding. Knows events; sends nothing and asks nobody.
 
 Kept up event by event while a worker runs, and rebuilt from the journal when one starts: the same function either way.
+A session of any length costs the same per bar and per order: sums are carried along, and of what is over only the last
+`KEPT` are at hand. The journal has all of it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +18,8 @@ from decot.live.venue import FINAL, Balances
 from decot.market.orders import Holding
 from decot.market.rules import VenueRules
 
+KEPT = 2_000
+"""orders that are over, and fills, kept in memory; what a venue tells late is of the last few"""
 CLOSED = (*FINAL, "void")
 """void: it never reached the venue, and it is too late for it to do so"""
 
@@ -50,8 +55,12 @@ class Books:
 
     rules: VenueRules
     orders: dict[str, Tracked] = field(default_factory=dict)
+    """everything that is not over, and the last `KEPT` that are"""
     by_order_id: dict[str, str] = field(default_factory=dict)
-    fills: list[dict[str, Any]] = field(default_factory=list)
+    fills: deque[dict[str, Any]] = field(default_factory=deque)
+    """the last `KEPT`"""
+    n_orders: int = 0
+    n_fills: int = 0
     base: float = math.nan
     quote: float = math.nan
     opening: Balances | None = None
@@ -60,6 +69,11 @@ class Books:
     last_trade_id: int = 0
     halted: str = ""
     """why trading is stopped until a person releases it; survives a restart"""
+    _open: dict[str, Tracked] = field(default_factory=dict)
+    _over: deque[str] = field(default_factory=deque)
+    _known: set[int] = field(default_factory=set)
+    _lots: float = 0.0
+    _cost: float = 0.0
 
     @staticmethod
     def of(rules: VenueRules, events: Iterable[Event]) -> Books:
@@ -76,30 +90,62 @@ class Books:
             self.base, self.quote = self.opening.base, self.opening.quote
             self.first_trade_id = self.last_trade_id = said["trade_id"]
         elif kind == "intent":
-            self.orders[client_id] = Tracked(
+            self.n_orders += 1
+            self.orders[client_id] = self._open[client_id] = Tracked(
                 client_id, said["side"], said["qty"], said["limit"], said["post"], said["why"], t_ms, token
             )
         elif kind == "ack":
             order = self.orders[client_id]
             order.order_id, order.filled = said["order_id"], max(order.filled, said["filled"])
-            order.status = "open"
+            order.status, self._open[client_id] = "open", order
             self.by_order_id[order.order_id] = client_id
         elif kind == "fill":
             self._fill(client_id, said)
         elif kind == "done":
             self.orders[client_id].status = said["status"]
+            self._over_with(client_id)
         elif kind == "halt":
             self.halted = said["why"]
         elif kind == "release":
             self.halted = ""
 
+    def _over_with(self, client_id: str) -> None:
+        if self._open.pop(client_id, None) is None:
+            return
+        self._over.append(client_id)
+        if len(self._over) > KEPT:
+            name = self._over.popleft()
+            if name not in self._open and (old := self.orders.pop(name, None)) is not None:
+                self.by_order_id.pop(old.order_id, None)
+
     def _fill(self, client_id: str, said: Any) -> None:
         self.orders[client_id].booked += said["qty"]
+        self.n_fills += 1
         self.fills.append({"client_id": client_id, **said})
+        self._known.add(said["trade_id"])
+        if len(self.fills) > KEPT:
+            self._known.discard(self.fills.popleft()["trade_id"])
         self.last_trade_id = max(self.last_trade_id, said["trade_id"])
         self.base += said["side"] * said["qty"] - (said["fee"] if said["fee_in"] == "base" else 0.0)
         self.quote -= said["side"] * said["qty"] * said["price"]
         self.quote -= said["fee"] if said["fee_in"] == "quote" else 0.0
+        self._hold(said["side"] * said["qty"], said["price"])
+
+    def _hold(self, signed: float, price: float) -> None:
+        """What the open position cost, after so much more or less of it."""
+        if self._lots * signed >= 0:
+            self._cost += signed * price
+        elif abs(signed) < abs(self._lots):
+            self._cost *= 1 + signed / self._lots
+        else:
+            self._cost = (self._lots + signed) * price
+        self._lots += signed
+        if abs(self._lots) < self.rules.lot / 2:
+            self._lots = self._cost = 0.0
+
+    def is_known(self, trade_id: int) -> bool:
+        """Whether this fill is among the last; of an older one the journal itself says that it was there."""
+        return trade_id in self._known
 
     @property
     def holding(self) -> Holding:
@@ -109,7 +155,7 @@ class Books:
     @property
     def unclosed(self) -> list[Tracked]:
         """Orders whose end is not known."""
-        return [order for order in self.orders.values() if not order.is_closed]
+        return [order for order in self._open.values() if not order.is_closed]
 
     def equity(self, price: float) -> float:
         """Cash + everything held at a price, quote currency."""
@@ -118,19 +164,7 @@ class Books:
     @property
     def entry_price(self) -> float:
         """Mean price of the open position, 0 when flat."""
-        lots, cost = 0.0, 0.0
-        for fill in self.fills:
-            signed = fill["side"] * fill["qty"]
-            if lots * signed >= 0:
-                cost += signed * fill["price"]
-            elif abs(signed) < abs(lots):
-                cost *= 1 + signed / lots
-            else:
-                cost = (lots + signed) * fill["price"]
-            lots += signed
-            if abs(lots) < self.rules.lot / 2:
-                lots = cost = 0.0
-        return cost / lots if lots and self.holding.lots else 0.0
+        return self._cost / self._lots if self._lots and self.holding.lots else 0.0
 
 
 def whole_lots(base: float, rules: VenueRules) -> int:

@@ -202,9 +202,8 @@ class Broker:
 
     def book(self, tracked: Tracked, trades: tuple[Trade, ...] | list[Trade]) -> None:
         """Write fills down, each once."""
-        known = {fill["trade_id"] for fill in self.books.fills}
         for trade in trades:
-            if trade.trade_id in known or trade.order_id != tracked.order_id:
+            if self.books.is_known(trade.trade_id) or trade.order_id != tracked.order_id:
                 continue
             said = {
                 "trade_id": trade.trade_id,
@@ -217,7 +216,6 @@ class Broker:
                 "time_ms": trade.time_ms,
             }
             if self.note("fill", tracked.client_id, said):
-                known.add(trade.trade_id)
                 self.on_fill({"client_id": tracked.client_id, **said})
 
     def _close(self, tracked: Tracked, report: Report) -> None:

@@ -114,7 +114,7 @@ class PaperHand:
 
     @property
     def n_orders(self) -> int:
-        return len(self.books.orders)
+        return self.books.n_orders
 
     @property
     def halted(self) -> str:
@@ -296,7 +296,7 @@ class LiveHand:
 
     @property
     def n_orders(self) -> int:
-        return len(self.broker.books.orders)
+        return self.broker.books.n_orders
 
     @property
     def halted(self) -> str:

@@ -15,6 +15,8 @@ from decot.market.orders import Order, validate
 Answer = TypeVar("Answer")
 
 ATTEMPTS = 8
+CENT = 0.01
+"""quote currency: however many fees were rounded, more than this is a difference"""
 OVERLAP = 50
 """trades asked for again, so that one that showed late is seen"""
 
@@ -85,9 +87,9 @@ async def _differences(broker: Broker) -> list[str]:
                 f"trade {trade.trade_id} belongs to order {trade.order_id}, which is not in the journal"
             )
         elif broker.books.orders[client_id].is_closed:
-            before = len(broker.books.fills)
+            before = broker.books.n_fills
             broker.book(broker.books.orders[client_id], [trade])
-            if len(broker.books.fills) > before:
+            if broker.books.n_fills > before:
                 found.append(f"trade {trade.trade_id} came after its order was over")
         else:
             broker.book(broker.books.orders[client_id], [trade])
@@ -115,7 +117,7 @@ async def _money(broker: Broker) -> list[str]:
     """Balances, asked again while they may only be late."""
     found: list[str] = []
     for _ in range(ATTEMPTS):
-        n_fills = len(broker.books.fills)
+        n_fills = broker.books.n_fills
         balances = await patiently(broker, broker.venue.balances)
         found = unlike(broker, balances)
         if not found:
@@ -123,19 +125,22 @@ async def _money(broker: Broker) -> list[str]:
         await broker.sleep(broker.patience.lag_ms / 4)
         for order in broker.books.unclosed:  # something may have filled while we asked
             await broker.settle(order)
-        if len(broker.books.fills) > n_fills:
+        if broker.books.n_fills > n_fills:
             continue
     return found
 
 
 def unlike(broker: Broker, balances: Balances) -> list[str]:
-    """Where balances differ from the books by more than the rounding of the fees."""
-    books, n = broker.books, len(broker.books.fills) + 1
-    pairs = (("base", balances.base, books.base), ("quote", balances.quote, books.quote))
+    """Where balances differ from the books by more than rounded fees; those never add up to anything to trade."""
+    books, rounding = broker.books, 2e-8 * (broker.books.n_fills + 1)
+    pairs = (
+        ("base", balances.base, books.base, broker.rules.lot / 2),
+        ("quote", balances.quote, books.quote, CENT),
+    )
     return [
         f"{name}: the venue says {theirs:.8f}, the journal {ours:.8f}"
-        for name, theirs, ours in pairs
-        if abs(theirs - ours) > 2e-8 * n + 1e-12 * abs(ours)
+        for name, theirs, ours, most in pairs
+        if abs(theirs - ours) > min(rounding, most) + 1e-12 * abs(ours)
     ]
 
 
