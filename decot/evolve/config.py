@@ -11,6 +11,8 @@ from decot.errors import ConfigError
 from decot.evolve.genome import Bounds, Genome
 from decot.evolve.study import DEFAULT_PARAMS, Param
 
+_LATER = {"spread": 0.0, "share": False}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchConfig:
@@ -33,6 +35,11 @@ class SearchConfig:
     """children are told their parents' artefacts (Lamarckian)"""
     enqueue: bool = True
     """children first try their parents' best parameters"""
+    spread: float = 0.0
+    """how far a child's first parameters stand from its parents', standard deviation as a share of each range; with 0 and
+    one trial an individual, no parameters are tried but those of the first generation"""
+    share: bool = False
+    """a study begins with every trial of the generations before, not only with its parents' parameters"""
     sampler: str = "tpe"
     n_startup: int = 3
     crossover_rate: float = 0.7
@@ -65,15 +72,20 @@ class SearchConfig:
             faults.append(f"eta {self.eta}: at least 2")
         if self.elites < 0:
             faults.append(f"elites {self.elites}: not negative")
+        if not 0 <= self.spread < 1:
+            faults.append(f"spread {self.spread}: a share of the range, 0 or more and below 1")
         if faults:
             raise ConfigError(faults)
 
     def plain(self) -> dict[str, Any]:
         """Everything that decides what a trial is, as JSON values; the number of generations, the mirror and the
-        runner do not."""
+        runner do not. Settings that came later are left out while they change nothing: a search keeps its name."""
         found = asdict(self)
         for name in ("generations", "storage"):
             found.pop(name)
+        for name, nothing in _LATER.items():
+            if found[name] == nothing:
+                found.pop(name)
         return dict(json.loads(json.dumps(found)))
 
     @property

@@ -187,10 +187,23 @@ class _Breeding:
             storage=cfg.storage,
             name=f"decot-{self.identity}-{individual.name}",
         )
+        if cfg.share:
+            study.know(self._tried(individual.generation))
         if cfg.enqueue:
-            for parent in individual.parents[: cfg.trials]:
-                study.enqueue(self.state.members[parent].params)
+            for nth, parent in enumerate(individual.parents[: cfg.trials]):
+                seed = self._seed(individual.generation, individual.index, nth, 0)
+                study.enqueue(self.state.members[parent].params, cfg.spread, seed)
         return study
+
+    def _tried(self, generation: int) -> list[tuple[Params, float]]:
+        """Parameters and proxy of every trial of the generations before."""
+        return [
+            (trial.params, trial.value)
+            for individual in self.state.individuals
+            if individual.generation < generation
+            for trial in individual.trials
+            if trial.value is not None
+        ]
 
     def _ask(self, individual: Individual, study: Study) -> Trial:
         place = (individual.generation, individual.index, len(individual.trials))

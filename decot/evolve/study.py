@@ -9,12 +9,14 @@ is named, is a mirror for dashboards and never read.
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import optuna
 
 from decot.errors import ConfigError
@@ -79,19 +81,31 @@ class Study:
         self._sampler, self._n_startup = sampler, n_startup
         self._study = optuna.create_study(direction="maximize", sampler=self._seeded(0))
         self._mirror = _mirror(storage, name)
+        self._n_known = 0
 
     def ask(self, seed: int) -> tuple[int, Params]:
         """The next point to try: its index and parameters. Same trials so far and same seed, same answer."""
         self._study.sampler = self._seeded(seed)
         trial = self._study.ask(self._distributions)
-        return trial.number, dict(trial.params)
+        return trial.number - self._n_known, dict(trial.params)
 
     def tell(self, index: int, value: float | None) -> None:
         """The value of an asked point; None for a failed trial, which is no evidence."""
         state = optuna.trial.TrialState.FAIL if value is None else None
-        self._study.tell(index, value, state=state)
+        number = index + self._n_known
+        self._study.tell(number, value, state=state)
         if self._mirror is not None:
-            self._reflect(self._study.trials[index])
+            self._reflect(self._study.trials[number])
+
+    def know(self, tried: Sequence[tuple[Params, float]]) -> None:
+        """What other studies found, before the first ask: the sampler learns from it, indices and mirror do not see it."""
+        self._study.add_trials(
+            [
+                optuna.trial.create_trial(params=dict(params), distributions=self._distributions, value=value)
+                for params, value in tried
+            ]
+        )
+        self._n_known += len(tried)
 
     def add(self, params: Params, value: float | None) -> None:
         """A point tried elsewhere or before: a rebuilt trial, or a parent's."""
@@ -102,13 +116,28 @@ class Study:
         self._study.add_trial(trial)
         self._reflect(trial)
 
-    def enqueue(self, params: Params) -> None:
-        """The next ask answers these parameters."""
+    def enqueue(self, params: Params, spread: float = 0.0, seed: int = 0) -> None:
+        """The next ask answers these parameters, each number moved by chance with this standard deviation (a share of
+        its range, or of its logarithm's) and kept inside."""
+        if spread > 0:
+            rng = np.random.default_rng(seed)
+            params = {
+                name: self._moved(name, value, spread * rng.standard_normal())
+                for name, value in params.items()
+            }
         self._study.enqueue_trial(dict(params))
+
+    def _moved(self, name: str, value: float | str, by: float) -> float | str:
+        kind = self._distributions[name]
+        if not isinstance(kind, optuna.distributions.FloatDistribution):
+            return value
+        low, high, at = (math.log(x) if kind.log else x for x in (kind.low, kind.high, float(value)))
+        at = min(max(at + by * (high - low), low), high)
+        return min(max(math.exp(at) if kind.log else at, kind.low), kind.high)
 
     @property
     def n_trials(self) -> int:
-        return len(self._study.get_trials(deepcopy=False))
+        return len(self._study.get_trials(deepcopy=False)) - self._n_known
 
     def _seeded(self, seed: int) -> optuna.samplers.BaseSampler:
         if self._sampler == "random":

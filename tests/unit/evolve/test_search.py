@@ -94,6 +94,30 @@ def test_an_interrupted_search_resumes_to_the_same_end(whole, tmp_path, n_lines,
     assert len(set(calls)) == whole.trials
 
 
+def test_spread_and_share_resume_as_well(tmp_path):
+    """Children that stand beside their parents and know all trials before: stopped and rebuilt, the same end; and both
+    choices change what is asked."""
+    cfg = replace(CFG, trials=2, spread=0.1, share=True)
+    once = run(tmp_path / "once", cfg)
+    half = run(tmp_path / "twice", replace(cfg, generations=2))
+    next((tmp_path / "twice" / "work").glob("*/generation.json")).unlink()
+    assert half.ledger_head != once.ledger_head
+    assert told(run(tmp_path / "twice", cfg)) == told(once)
+    heads = {
+        run(tmp_path / name, replace(CFG, trials=2, **more)).ledger_head
+        for name, more in {"plain": {}, "spread": {"spread": 0.1}, "share": {"share": True}}.items()
+    }
+    assert len(heads | {once.ledger_head}) == 4
+
+
+def test_settings_that_came_later_leave_a_search_its_name():
+    """A search begun before there were `spread` and `share` is found again; used, they make it another."""
+    assert SearchConfig().identity == "7205e61b7649"
+    assert len({SearchConfig(**more).identity for more in ({}, {"spread": 0.1}, {"share": True})}) == 3
+    with pytest.raises(ConfigError, match="spread 1.5"):
+        SearchConfig(spread=1.5)
+
+
 def test_a_finished_search_is_read_not_run(tmp_path, whole):
     """Called again it answers from the ledger; asked for more generations it goes on."""
     run(tmp_path)

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from decot.errors import ConfigError
@@ -58,6 +59,48 @@ def test_enqueued_comes_first_and_a_failure_is_no_evidence():
         Study(DEFAULT_PARAMS, sampler="luck")
 
 
+def test_a_child_may_stand_beside_its_parents():
+    """With a spread, enqueued numbers move inside their ranges, words stay, and the same seed moves them the same."""
+
+    def asks(spread, seed):
+        study = Study((*DEFAULT_PARAMS, Param(name="schedule", choices=("cosine", "flat"))))
+        study.enqueue(known, spread, seed)
+        return study.ask(1)[1]
+
+    known = {p.name: p.high for p in DEFAULT_PARAMS} | {"schedule": "flat"}
+    assert asks(0.0, 3) == known
+    assert asks(0.2, 3) == asks(0.2, 3) != asks(0.2, 4)
+    found = [asks(0.2, seed) for seed in range(20)]
+    assert all(p.low <= one[p.name] <= p.high for one in found for p in DEFAULT_PARAMS)
+    assert all(one["schedule"] == "flat" for one in found)
+    rates = [one["learning_rate"] for one in found]
+    assert min(rates) < 6e-3
+    assert 6 <= rates.count(1e-2) <= 18  # half of them would leave the range
+
+
+def test_what_others_tried_teaches_the_sampler_and_nothing_else():
+    """A study that knows where it is good asks there at once; its indices and its size begin at nothing."""
+    rng, name = np.random.default_rng(0), "clip"
+    tried = [
+        (
+            {p.name: float(rng.uniform(p.low, p.high)) for p in DEFAULT_PARAMS} | {name: float(clip)},
+            -abs(clip - 0.28),
+        )
+        for clip in rng.uniform(0.1, 0.3, 60)
+    ]
+    knowing, fresh = [], []
+    for seed in range(12):
+        study = Study(DEFAULT_PARAMS)
+        study.know(tried)
+        index, params = study.ask(seed)
+        assert index == 0
+        study.tell(index, 0.0)
+        assert study.n_trials == 1
+        knowing.append(abs(params[name] - 0.28))
+        fresh.append(abs(Study(DEFAULT_PARAMS).ask(seed)[1][name] - 0.28))
+    assert np.mean(knowing) < 0.5 * np.mean(fresh)
+
+
 @pytest.mark.slow
 def test_the_gp_sampler_is_reproducible():
     """Gaussian processes answer the same to the same seeds, too."""
@@ -87,6 +130,15 @@ def test_a_database_mirrors_the_studies_and_changes_nothing(tmp_path):
     assert len(studies) == result.individuals
     assert set(studies.values()) == {2}
     assert result.ledger_head == without_mirror(tmp_path).ledger_head
+
+
+def test_what_others_tried_is_not_mirrored_twice(tmp_path):
+    """A study that knows the generations before shows a dashboard its own trials alone."""
+    url, cfg = f"sqlite:///{tmp_path / 'optuna.db'}", replace(CFG, share=True)
+    search(Surrogate(), replace(cfg, storage=url), Ledger(tmp_path / "l.jsonl", fsync=False), tmp_path / "w")
+    import optuna
+
+    assert {study.n_trials for study in optuna.get_all_study_summaries(url)} == {2}
 
 
 @pytest.fixture
