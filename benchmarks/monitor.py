@@ -55,6 +55,7 @@ HOUR, LEAD = 3_600, 1_500
 DAY = 86_400
 WORLD = WorldConfig(kind="planted-edge", edge_bps_s=0.4, half_life_s=30.0, seconds_per_day=21_600, days=2)
 PRICES = ("open", "high", "low", "close", "price", "vwap", "bid_price", "ask_price")
+SIZES_OF_BOOK = ("bid_volume", "ask_volume", "bid_volume_5", "ask_volume_5", "bid_volume_20", "ask_volume_20")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,28 +285,68 @@ def frozen(name: str) -> Fault:
     return fault
 
 
-def wilder(factor: float) -> Fault:
-    """Every move of the price is so many times as large from the onset on: a market never seen."""
+Change = Callable[[pl.DataFrame, int], dict[str, np.ndarray]]
+"""(bars, row of the onset) → the columns that are other from there on"""
+
+
+def remade(change: Change) -> Fault:
+    """The bars themselves are another market's from the onset on; every column is computed from them anew."""
 
     def fault(at: Setting, place: Any, rng: np.random.Generator) -> Watchable:
         day, _, _, t, _ = place
         t += WARMUP
         first = max(0, t - LEAD - 3_000)
         part = day[first : t + HOUR]
-        close = part["close"].to_numpy()
-        at_onset = t - first
-        anchor = close[at_onset]
-        changed = {}
-        for name in PRICES:
-            value = part[name].to_numpy().copy()
-            value[at_onset:] = anchor * (value[at_onset:] / anchor) ** factor
-            changed[name] = value
-        table = table_of(
-            part.with_columns(**{name: pl.Series(value) for name, value in changed.items()}), at.regimes
+        changed = {name: pl.Series(values) for name, values in change(part, t - first).items()}
+        return watchable(
+            at.agent, at.scaler, table_of(part.with_columns(**changed), at.regimes)[-(LEAD + HOUR) :]
         )
-        return watchable(at.agent, at.scaler, table[-(LEAD + HOUR) :])
 
     return fault
+
+
+def wilder(factor: float) -> Change:
+    """Every move of the price is so many times as large; so is the spread."""
+
+    def change(part: pl.DataFrame, onset: int) -> dict[str, np.ndarray]:
+        anchor = part["close"][onset]
+        changed = {name: part[name].to_numpy().copy() for name in PRICES}
+        for values in changed.values():
+            values[onset:] = anchor * (values[onset:] / anchor) ** factor
+        return changed
+
+    return change
+
+
+def thinner(factor: float) -> Change:
+    """The book of another venue: a spread so many times as wide as usual, and so much less in it."""
+
+    def change(part: pl.DataFrame, onset: int) -> dict[str, np.ndarray]:
+        bid, ask = part["bid_price"].to_numpy().copy(), part["ask_price"].to_numpy().copy()
+        usual, mid = (ask[:onset] - bid[:onset]).mean(), (bid + ask) / 2
+        half = np.maximum(ask - bid, usual) * factor / 2
+        bid[onset:], ask[onset:] = (mid - half)[onset:], (mid + half)[onset:]
+        sizes = {name: part[name].to_numpy().copy() for name in SIZES_OF_BOOK}
+        for values in sizes.values():
+            values[onset:] /= factor
+        return {"bid_price": bid, "ask_price": ask, **sizes}
+
+    return change
+
+
+def dried_up(factor: float) -> Change:
+    """Moves so many times as large while hardly anybody trades: a tenth of the trades and of what they trade."""
+    move = wilder(factor)
+
+    def change(part: pl.DataFrame, onset: int) -> dict[str, np.ndarray]:
+        changed = move(part, onset)
+        for name in ("volume", "buy_volume", "sell_volume", "n_trades"):
+            values = part[name].to_numpy().copy()
+            values[onset:] = values[onset:] // 10 if name == "n_trades" else values[onset:] / 10
+            changed[name] = values
+        return changed
+
+    return change
 
 
 def corrupted(share: float) -> Fault:
@@ -337,8 +378,10 @@ def faults_of(at: Setting) -> dict[str, Fault]:
         "swapped heads: 10 s return and profit": swapped(swap_profit),
         "swapped heads: flow and trend answers": swapped(swap_words),
         **{f"frozen column: {name}": frozen(name) for name in chosen},
-        "market never seen: moves × 3": wilder(3.0),
-        "market never seen: moves × 6": wilder(6.0),
+        "market never seen: moves × 3": remade(wilder(3.0)),
+        "market never seen: moves × 6": remade(wilder(6.0)),
+        "market never seen: moves × 6, a tenth of the trades": remade(dried_up(6.0)),
+        "market never seen: spread × 20, a twentieth in the book": remade(thinner(20.0)),
         "corrupted words: 5 % of answers": corrupted(0.05),
         "corrupted words: 20 % of answers": corrupted(0.2),
     }

@@ -26,15 +26,18 @@ from decot.experiment.place import Place
 from decot.live.journal import Journal, verify
 
 SOURCES = {
-    "standx": ("standx-btcusd", None, 200.0, 60.0),
-    "binance": ("binance-ws", "spot_btcusdt_20240808-09", 5.0, 60.0),
+    "standx": ("standx-btcusd", None, 200.0, 60.0, 20.0),
+    "binance": ("binance-ws", "spot_btcusdt_20240808-09", 5.0, 60.0, 2.0),
 }
-"""folder, symbol, minutes before the session, minutes of it (as far as the tape goes)"""
+"""folder, symbol, minutes before the session, minutes of it (as far as the tape goes), speed when live: a busy tape is not
+hurried, or the worker's frames queue up"""
+WHOLE = 0.97
+"""share of the tape's seconds that must have become bars; what is short of it ended early and proves nothing"""
 
 
 async def session(source: str, mode: str, speed: float, say: Any) -> dict[str, Any]:
     """One whole session; its figures, and whether everybody says the same."""
-    folder, symbol, before, minutes = SOURCES[source]
+    folder, symbol, before, minutes, usual = SOURCES[source]
     tape = open_tape(Path(os.environ["DECOT_TAPES"]) / folder, symbol=symbol)
     stretch = live_home.Stretch.of(tape, before, minutes)
     span = stretch.now.book["recv_us"]
@@ -43,10 +46,10 @@ async def session(source: str, mode: str, speed: float, say: Any) -> dict[str, A
         home = Path(kept) / "home"
         digest = live_home.make(home, stretch.before, is_watched=False)
         rules = live_home.rules_for(mode)
-        pace = speed if mode == "live" else 0.0
+        pace = (speed or usual) if mode == "live" else 0.0
         async with serve(stretch.now, rules if mode == "live" else None, speed=pace, wait_streams=3) as venue:
             order = {
-                "digest": digest, "mode": mode, "home": str(home), "speed": pace, "session": mode, "quiet_s": 5.0,
+                "digest": digest, "mode": mode, "home": str(home), "speed": pace, "session": mode, "quiet_s": 20.0,
                 "symbol": next(iter(venue.feeds.values())).name, "warm_bars": 5, "port": venue.port,
                 "origin_us": venue.replay.now_us, "limits": live_home.WILD | {"stale_s": 60.0},
                 "venue": "binance-spot/BTC-USDT" if mode == "live" else "",
@@ -60,6 +63,7 @@ async def session(source: str, mode: str, speed: float, say: Any) -> dict[str, A
     replay = said["replay"]
     exact = replay["n_matched"] == replay["n_fills"] == replay["n_simulated"] > 0
     same = replay["n_same"] == replay["n_decisions"] == said["bars"] > 0
+    agree["heard_the_whole_tape"] = said["bars"] > WHOLE * (int(span[-1]) - int(span[0])) / 1e6
     told = {
         "tape_minutes": round((int(span[-1]) - int(span[0])) / 6e7, 1),
         "quotes": stretch.now.book.height,
@@ -116,7 +120,10 @@ def main() -> int:
     parser.add_argument("--source", nargs="+", default=list(SOURCES), choices=list(SOURCES))
     parser.add_argument("--mode", nargs="+", default=["paper", "live"], choices=["paper", "live"])
     parser.add_argument(
-        "--speed", type=float, default=20.0, help="of the live sessions; paper goes as fast as it reads"
+        "--speed",
+        type=float,
+        default=0.0,
+        help="of the live sessions, each its own if 0; paper goes as fast as it reads",
     )
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
