@@ -45,6 +45,9 @@ BID, ASK, BID_QTY, ASK_QTY = (
     BAR_INPUTS.index(name) for name in ("bid_price", "ask_price", "bid_volume", "ask_volume")
 )
 
+MOST_BEHIND_MS = 3_600_000
+"""a clock may be set back by so much between two lives; bars up to the last one known are passed over"""
+
 
 class Worker:
     """One session of one symbol."""
@@ -109,6 +112,12 @@ class Worker:
         if self.hand.halted:
             raise RiskHalt(
                 f"halted before ({self.hand.halted}); look at the account, then start with --release"
+            )
+        behind_ms = self.recorder.before_ms - self.now_ms()
+        if self.pace.runs_by_itself and behind_ms > MOST_BEHIND_MS:  # every bar would count as known
+            raise RiskHalt(
+                f"{self.config.session}: the clock is {behind_ms / 3.6e6:.1f} h behind the last bar of this session; "
+                "mend it, or begin a session of another name"
             )
         self._note_state("running", "started")
         self._warm_up()

@@ -188,7 +188,8 @@ def test_a_paper_session_of_three_lives_replays_whole(home):
                 await _until(lambda: len(read(folder)) > 150 and _holds(folder), process)
                 process.kill()
 
-            first = await trade(home, venue, *words, meanwhile=kill)
+            origin = ("--origin-ms", str(venue.replay.now_us // 1_000))
+            first = await trade(home, venue, *words, *origin, meanwhile=kill)
             origin = ("--origin-ms", str(venue.replay.now_us // 1_000))
             second = await trade(home, venue, *words, *origin, "--minutes", "4")
             origin = ("--origin-ms", str(venue.replay.now_us // 1_000))

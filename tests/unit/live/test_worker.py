@@ -336,3 +336,13 @@ def test_a_desk_without_any_price_gives_nothing_away():
         second.close()
     second.see(90_000.0, 90_001.0)
     assert [fill.price for fill in second.close()] == [90_000.0]
+
+
+def test_a_clock_far_behind_the_session_is_refused(tmp_path):
+    """Every bar would be one that is known already, and what is held would never be looked at again."""
+    asyncio.run(paper(tmp_path, [0], n=10).run())
+    again = paper(tmp_path, [1])
+    again.recorder.before_ms = 10 * 3_600_000
+    again.pace.runs_by_itself = True
+    with pytest.raises(RiskHalt, match="clock is 10.0 h behind"):
+        asyncio.run(again.run())
