@@ -59,6 +59,12 @@ def day(at: Setting, number: int) -> Tally:
     return tally
 
 
+def finished(kept: Path) -> dict[int, dict[str, Any]]:
+    """Every day that was counted so far, by number, whoever counted it."""
+    lines = [line for book in kept.glob(f"days-{stamp()}*.jsonl") for line in book.read_text().splitlines()]
+    return {line["number"]: line for line in map(json.loads, lines)}
+
+
 def summed(lines: list[dict[str, Any]]) -> Tally:
     """All days in one."""
     whole = Tally()
@@ -86,6 +92,11 @@ def main() -> int:
     )
     parser.add_argument("--kept", type=Path, required=True, help="folder of what was counted so far")
     parser.add_argument("--days", type=int, default=30)
+    parser.add_argument(
+        "--part",
+        default="0/1",
+        help="k/n: only every n-th day, from the k-th, so that n may run side by side",
+    )
     parser.add_argument("--for-s", type=float, default=1e9, help="end this piece after so long")
     parser.add_argument("--env-steps", type=int, default=200_000)
     parser.add_argument("--made", type=int, default=12, help="whole days put together for calibration")
@@ -94,17 +105,17 @@ def main() -> int:
     torch.set_num_threads(1)
     began = time.monotonic()
     asked.kept.mkdir(parents=True, exist_ok=True)
-    book = asked.kept / f"days-{stamp()}.jsonl"
-    lines = [json.loads(line) for line in book.read_text().splitlines()] if book.is_file() else []
-    at = setting(asked.kept, asked.env_steps, asked.made)
-    while len(lines) < asked.days and time.monotonic() - began < asked.for_s:
-        found = day(at, len(lines))
-        lines.append(asdict(found) | {"blamed": dict(found.blamed)})
-        with book.open("a") as file:
-            file.write(json.dumps(lines[-1]) + "\n")
-        say(
-            f"day {len(lines)} of {asked.days}: {found.reduce} reduce, {found.flat} flat {dict(found.blamed)}"
-        )
+    part, parts = (int(word) for word in asked.part.split("/"))
+    at, done = setting(asked.kept, asked.env_steps, asked.made), finished(asked.kept)
+    for number in range(part, asked.days, parts):
+        if number in done or time.monotonic() - began > asked.for_s:
+            continue
+        found = day(at, number)
+        line = asdict(found) | {"blamed": dict(found.blamed), "number": number}
+        with (asked.kept / f"days-{stamp()}-{part}.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        say(f"day {number}: {found.reduce} reduce, {found.flat} flat {dict(found.blamed)}")
+    lines = [line for number, line in sorted(finished(asked.kept).items()) if number < asked.days]
     tally, cfg = summed(lines), at.base.cfg
     if not tally.bars:
         return 1
