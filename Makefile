@@ -12,6 +12,7 @@ help:
 	@grep -E '^## ' $(MAKEFILE_LIST) | sed 's/^## //'
 
 $(VENV)/bin/python:
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('$(PYTHON) is Python ' + sys.version.split()[0] + ', 3.11 is needed; give another: make PYTHON=python3.11 …')"
 	$(PYTHON) -m venv $(VENV)
 
 # torch comes first and by its exact version, so that no other package can pull a CUDA build of it.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -33,13 +36,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="the last line of stdout is
 Quiet = Annotated[bool, typer.Option("--quiet", help="no progress on stderr")]
 
 HOME = Path(".decot")
+LEAST_FREE_MB = 100
+"""below this a run is not begun; the demo leaves about as much"""
 
 
 def start(word: str, quiet: bool, **order: Any) -> dict[str, Any]:
+    from decot.experiment.config import Experiment
     from decot.experiment.order import Order
 
     check_names(order)
-    return guarded(lambda listener: registered(word)(Order(**order), listener), quiet)
+
+    def work(listener: Any) -> Any:
+        check_home(Path(order["home"]))
+        Experiment.of(Order(**order))  # a slip in the profile is told before an engine is started for it
+        return registered(word)(Order(**order), listener)
+
+    return guarded(work, quiet)
 
 
 def check_names(order: dict[str, Any]) -> None:
@@ -51,6 +63,27 @@ def check_names(order: dict[str, Any]) -> None:
         fail(f"{order['news']}: there is no such file; check the path given to --news", code=2)
     if order.get("tape") and not Path(order["tape"]).exists():
         fail(f"{order['tape']}: there is no such file or folder; check the path given to --tape", code=2)
+
+
+def check_home(home: Path) -> None:
+    """Nothing is begun where it could not be kept.
+
+    Raises:
+        ConfigError: the home is no folder, nothing can be written there, or the disk is full.
+    """
+    from decot.errors import ConfigError
+
+    near = next(path for path in (home.resolve(), *home.resolve().parents) if path.exists())
+    other = "choose another with --home or DECOT_HOME"
+    if not near.is_dir():
+        raise ConfigError([f"--home {home}: {near} is no folder; {other}"])
+    if not os.access(near, os.W_OK | os.X_OK):
+        raise ConfigError([f"--home {home}: nothing can be written into {near}; {other}"])
+    free = shutil.disk_usage(near).free
+    if free < LEAST_FREE_MB * 1_000_000:
+        raise ConfigError(
+            [f"--home {home}: {free / 1e6:.0f} MB free, a run wants {LEAST_FREE_MB}; make room, or {other}"]
+        )
 
 
 def registered(word: str) -> Callable[..., Any]:
@@ -75,7 +108,47 @@ def guarded(work: Callable[[Any], Any], quiet: bool) -> Any:
     except DecotError as refused:
         fail(f"{type(refused).__name__}: {refused}")
     except ModuleNotFoundError as missing:
-        fail(f"{missing.name} is not installed; pip install 'decot[demo]'")
+        fail(f"{missing.name} is not installed; {_extra_of(missing.name or '')}")
+    except OSError as trouble:
+        fail(_told(trouble))
+
+
+_WAYS_OUT = {
+    errno.EACCES: "give it rights, or choose another folder with --home or DECOT_HOME",
+    errno.EPERM: "give it rights, or choose another folder with --home or DECOT_HOME",
+    errno.EROFS: "choose another folder with --home or DECOT_HOME",
+    errno.ENOSPC: "make room, or choose another disk with --home or DECOT_HOME; nothing that was finished is lost",
+    errno.EDQUOT: "make room, or choose another disk with --home or DECOT_HOME; nothing that was finished is lost",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path: a file stands where a folder is meant",
+    errno.EISDIR: "check the path: a folder stands where a file is meant",
+    errno.EMFILE: "raise the limit of open files: ulimit -n 4096",
+}
+
+
+def _told(trouble: OSError) -> str:
+    """What the system refused, of which file, and the way out."""
+    what = f"{trouble.filename}: " if trouble.filename is not None else ""
+    said = trouble.strerror or str(trouble)
+    way = _WAYS_OUT.get(trouble.errno or 0, "decot doctor looks at this installation")
+    return f"{type(trouble).__name__}: {what}{said[:1].lower()}{said[1:]}; {way}"
+
+
+def _extra_of(module: str) -> str:
+    """What to type for a package that is missing: the smallest extra that brings it."""
+    import re
+    from importlib.metadata import PackageNotFoundError, requires
+
+    wanted = module.split(".")[0].replace("_", "-").lower()
+    try:
+        lines = requires("decot") or []
+    except PackageNotFoundError:
+        lines = []
+    for line in lines:
+        extra = re.search(r"extra == ['\"]([^'\"]+)['\"]", line)
+        if extra and re.match(r"[A-Za-z0-9_.-]+", line)[0].replace("_", "-").lower() == wanted:  # type: ignore[index]
+            return f"pip install 'decot[{extra[1]}]' -c constraints.txt"
+    return "pip install 'decot[demo]' -c constraints.txt"
 
 
 def again() -> str:

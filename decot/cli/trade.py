@@ -128,9 +128,24 @@ def kill(
         was = switch.release(home)
         show(json.dumps({"released": was}) if as_json else "released" if was else "the switch was not pulled")
         return
-    said = switch.pull(home, who=who, why=why)
+    had_sessions = (home / "live").is_dir()
+    said = guarded(lambda listener: _pulled(home, who, why), quiet=True)
+    if not had_sessions:
+        typer.echo(
+            f"no session has ever shown itself under {home.resolve()}; of another home: --home PATH", err=True
+        )
     plain = {"when": said.when, "who": said.who, "why": said.why}
     show(json.dumps(plain) if as_json else f"pulled by {said.who} at {said.when}: {said.why}")
+
+
+def _pulled(home: Path, who: str, why: str) -> Any:
+    """The switch put down; a home that cannot hold it is an error, never a comfort."""
+    from decot.live import kill as switch
+
+    said = switch.pull(home, who=who, why=why)
+    if not said.when:  # it counts as pulled for whoever trades there, but was it meant?
+        switch.switch(home).stat()
+    return said
 
 
 def _keys(venue_port: int) -> tuple[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -197,7 +198,12 @@ def load_profile(name: str, has_tape: bool = False) -> Experiment:
     Raises:
         ConfigError: no such profile, or everything that is wrong with it.
     """
-    plain = tomllib.loads(_profile_text(name))
+    try:
+        plain = tomllib.loads(_profile_text(name))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+        raise ConfigError(
+            [f"profile {name} is no TOML: {broken}; write it like deployments/profiles/demo.toml"]
+        ) from broken
     only_tape = plain.pop("tape", {})
     if has_tape:
         plain = _merged(plain, only_tape)
@@ -219,9 +225,18 @@ def _profile_text(name: str) -> str:
     )
     if name not in known:
         raise ConfigError(
-            [f"there is no profile called {name!r}; choose one of {', '.join(known)} or give a .toml file"]
+            [
+                f"there is no profile called {name!r}{_meant(name, known)}; choose one of {', '.join(known)} or give a "
+                ".toml file"
+            ]
         )
     return (folder / f"{name}.toml").read_text()
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    """What was probably meant, if anything is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +252,7 @@ def _checked(kind: type, plain: Mapping[str, Any], where: str, faults: list[str]
     known = {item.name: item for item in fields(kind)}
     for key in plain:
         if key not in known:
-            faults.append(f"{where}{key} is not a setting; known: {', '.join(known)}")
+            faults.append(f"{where}{key} is not a setting{_meant(key, known)}; known: {', '.join(known)}")
     values: dict[str, Any] = {}
     for key, value in plain.items():
         if key not in known:

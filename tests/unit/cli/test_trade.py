@@ -14,7 +14,7 @@ def test_the_switch_is_pulled_and_released(tmp_path):
     """Who and why are shown and kept; released, it is gone."""
     run = CliRunner().invoke
     said = run(app, ["kill", "--why", "news", "--who", "anna", "--home", str(tmp_path), "--json"])
-    assert json.loads(said.output)["who"] == "anna"
+    assert json.loads(said.stdout)["who"] == "anna"
     assert kill.pulled(tmp_path).why == "news"
     assert "released" in run(app, ["kill", "--release", "--home", str(tmp_path)]).output
     assert not kill.is_pulled(tmp_path)
