@@ -11,7 +11,7 @@ from decot.errors import ConfigError
 from decot.evolve.genome import Bounds, Genome
 from decot.evolve.study import DEFAULT_PARAMS, Param
 
-_LATER = {"spread": 0.0, "share": False}
+_LATER = {"founders_whole": False, "spread": 0.0, "share": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,9 @@ class SearchConfig:
     """Optuna trials per individual, on the lowest rung"""
     rungs: tuple[float, ...] = (1.0,)
     """training budgets, ascending to 1.0; (1/9, 1/3, 1.0) is successive halving from a ninth"""
+    founders_whole: bool = False
+    """the first generation is trained at full budget at once: whoever begins from nothing has learned nothing on a low
+    rung, and is ranked there by luck; a child that inherits has"""
     eta: int = 3
     """one in eta climbs to the next rung, at least one"""
     across: bool = True

@@ -131,17 +131,18 @@ class _Breeding:
         cfg, state = self.cfg, self.state
         newborn = breed(cfg, state)
         elites = self._elites()
-        climbers = [self._n_climbers(len(newborn), rung) for rung in range(1, len(cfg.rungs))]
+        lowest = len(cfg.rungs) - 1 if cfg.founders_whole and state.generation == 0 else 0
+        climbers = [self._n_climbers(len(newborn), rung) for rung in range(lowest + 1, len(cfg.rungs))]
         self.done, self.planned = 0, len(newborn) * cfg.trials + sum(climbers) + len(elites)
 
         n_before = len(state.members)
         studies = [self._study(individual) for individual in newborn]
         for _ in range(cfg.trials):
             asked = [self._ask(individual, study) for individual, study in zip(newborn, studies)]
-            self._evaluate(newborn, asked, rung=0)
+            self._evaluate(newborn, asked, rung=lowest)
             for trial, study in zip(asked, studies):
                 study.tell(trial.index, trial.value)
-        for rung in range(1, len(cfg.rungs)):
+        for rung in range(lowest + 1, len(cfg.rungs)):
             climbing = self._climbing(newborn, rung)
             self._evaluate([individual for individual, _ in climbing], [t for _, t in climbing], rung=rung)
         self._reevaluate(elites)

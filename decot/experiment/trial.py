@@ -33,7 +33,7 @@ from decot.model.agent import Agent
 from decot.model.checkpoint import MANIFEST, Arrays, read, weights_hash
 from decot.model.config import ModelConfig
 from decot.model.graft import graft
-from decot.model.play import decide, walk
+from decot.model.play import Decisions, decide, walk
 from decot.model.vocabulary import NAMES
 from decot.rl.algorithms import learn as teach
 from decot.rl.faithful import word_report
@@ -104,6 +104,7 @@ class Trial:
     ) -> _Figures:
         """What a trial is worth on one fold: its account on rows it was not taught on, and whether its words hold."""
         valid = school.validation
+        decided = decide(done.agent, valid.lesson.obs)
         words = word_report(done.agent, valid.lesson, n_sentences=20)
         proxy = done.best_bps if math.isfinite(done.best_bps) else done.curve[-1]["validation_bps"]
         notes: dict[str, Any] = {"weights": weights_hash(done.agent), "best_step": done.best_step}
@@ -111,8 +112,8 @@ class Trial:
             notes["inherited"] = round(inherited, 3)
         if orders.budget == 1.0:
             notes["curves"] = _curves(done)
-            notes["tables"] = {"thoughts": _confusion(done.agent, valid)}
-        pnl = minutes(self.experiment, school, done.agent, valid)
+            notes["tables"] = {"thoughts": _confusion(decided.words, valid)}
+        pnl = _per_minute(self.experiment, school, valid, _followed(self.experiment, decided))
         return _Figures(pnl, words.score, proxy, done.env_steps - spent_before, notes)
 
 
@@ -159,7 +160,10 @@ def plan_of(experiment: Experiment, genome: Genome, params: Params, *, inherited
 
 def minutes(experiment: Experiment, school: School, agent: Agent, part: Part) -> np.ndarray:
     """(P,) net P&L per minute of one account that follows the agent over a part, bps of its capital."""
-    targets = targets_on(experiment, agent, part)
+    return _per_minute(experiment, school, part, targets_on(experiment, agent, part))
+
+
+def _per_minute(experiment: Experiment, school: School, part: Part, targets: np.ndarray) -> np.ndarray:
     run = simulate(part.tape, targets, school.rules, school.account)
     check_plausible(run, part.tape, school.rules)
     return periods(run.net_bps, period_bars(experiment))
@@ -167,9 +171,12 @@ def minutes(experiment: Experiment, school: School, agent: Agent, part: Part) ->
 
 def targets_on(experiment: Experiment, agent: Agent, part: Part) -> np.ndarray:
     """(T,) the positions the agent asks for over a part; flat while its memory warms up."""
+    return _followed(experiment, decide(agent, part.lesson.obs))
+
+
+def _followed(experiment: Experiment, decided: Decisions) -> np.ndarray:
     burn = experiment.split.burn_in
-    wanted = walk(decide(agent, part.lesson.obs).actions_if[burn:])
-    return np.concatenate([np.zeros(burn, np.int8), wanted])
+    return np.concatenate([np.zeros(burn, np.int8), walk(decided.actions_if[burn:])])
 
 
 def period_bars(experiment: Experiment) -> int:
@@ -245,9 +252,8 @@ def _curves(done: Trained) -> dict[str, list[float]]:
             for name in ("validation_bps", "train_bps", "entropy", "word_loss") if name in done.curve[-1]}  # fmt: skip
 
 
-def _confusion(agent: Agent, part: Part) -> dict[str, Any]:
+def _confusion(said: np.ndarray, part: Part) -> dict[str, Any]:
     """How often each true answer was said as which, per question that is asked."""
-    said = decide(agent, part.lesson.obs).words
     rows: list[list[Any]] = []
     for k, name in enumerate(NAMES):
         asked = said[:, k] >= 0

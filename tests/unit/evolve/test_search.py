@@ -110,10 +110,35 @@ def test_spread_and_share_resume_as_well(tmp_path):
     assert len(heads | {once.ledger_head}) == 4
 
 
+def test_founders_may_be_trained_whole(tmp_path):
+    """Who begins from nothing is not ranked on a low rung; its children are, and a rebuilt search ends the same."""
+    cfg = replace(CFG, trials=1, founders_whole=True, elites=0)
+    once = run(tmp_path / "once", cfg)
+    budgets = {}
+    for line in Ledger(tmp_path / "once" / "ledger.jsonl").lines("trial"):
+        budgets.setdefault(line.payload["key"][:4], []).append(line.payload["budget"])
+    assert budgets["g000"] == [1.0] * 4
+    assert set(budgets["g001"]) == {0.5, 1.0}
+    assert once.env_steps == sum(
+        line.payload["evaluation"]["env_steps"]
+        for line in Ledger(tmp_path / "once" / "ledger.jsonl").lines("trial")
+    )
+    run(tmp_path / "twice", replace(cfg, generations=1))
+    assert told(run(tmp_path / "twice", cfg)) == told(once)
+
+
 def test_settings_that_came_later_leave_a_search_its_name():
     """A search begun before there were `spread` and `share` is found again; used, they make it another."""
     assert SearchConfig().identity == "7205e61b7649"
-    assert len({SearchConfig(**more).identity for more in ({}, {"spread": 0.1}, {"share": True})}) == 3
+    assert (
+        len(
+            {
+                SearchConfig(**more).identity
+                for more in ({}, {"spread": 0.1}, {"share": True}, {"founders_whole": True})
+            }
+        )
+        == 4
+    )
     with pytest.raises(ConfigError, match="spread 1.5"):
         SearchConfig(spread=1.5)
 
