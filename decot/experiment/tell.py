@@ -298,13 +298,16 @@ def command(order: Order) -> str:
 def outcome_card(outcome: dict[str, Any]) -> str:
     """The run in a few lines of markdown."""
     gate, train = outcome["gate"], outcome["train"]
-    rows = [
-        ("verdict", gate["verdict"].replace("_", " ")),
-        (
-            "individuals, trials, env steps",
-            f"{train['individuals']}, {train['trials']}, {train['env_steps']:,}",
-        ),
-        ("weights", train["weights"][:16]),
-        ("report", outcome["report"]),
+    said = gate["verdict"].replace("_", " ")
+    trade = outcome["trade"]
+    lines = [
+        f"## {said.capitalize()}",
+        *gate["reasons"][:3],
+        f"bred {train['individuals']} individuals in {train['trials']} trials, {train['env_steps']:,} env steps; "
+        f"weights {train['weights'][:16]}",
+        f"paper session: {trade['net_usdt']:+.4f} USDT ({trade['net_bps']:+.1f} bps), {trade['fills']} fills"
+        if trade
+        else "nobody was certified, so nobody traded",
+        outcome["report"],
     ]
-    return "\n".join(["| | |", "|-|-|", *(f"| {key} | {value} |" for key, value in rows)])
+    return "\n\n".join(lines)

@@ -103,11 +103,14 @@ def markdown_card(
     """The card as markdown, for a Prefect artifact."""
     lines = [f"## {_headline(verdict)}", ""]
     lines += [f"- {_cell(reason)}" for reason in verdict.reasons]
-    lines += ["", "| | rule | figure | bound | why |", "|---|---|---|---|---|"]
-    for rule in verdict.rules:
-        lines.append(
-            f"| {_sign(rule)} | {_cell(rule.name)} | {number(rule.figure)} | {number(rule.bound)} | {_cell(rule.why)} |"
-        )
+    # lists, not a table: Prefect cuts what does not fit into a cell, and the sentence is what matters
+    for title, wanted in (("What stopped it", False), ("What holds", True)):
+        found = [rule for rule in verdict.rules if rule.passed is wanted]
+        lines += ["", f"### {title} ({len(found)})", ""] if found else []
+        lines += [
+            f"- {_sign(rule)} `{_cell(rule.name)}` **{number(rule.figure)}**, bound {number(rule.bound)}: {_cell(rule.why)}"
+            for rule in found
+        ]
     if evidence is not None and evidence.stress:
         lines += ["", "```", *_stress_rows(evidence.stress), "```"]
     if evidence is not None and evidence.ladder:
