@@ -103,11 +103,21 @@ def test_spread_and_share_resume_as_well(tmp_path):
     next((tmp_path / "twice" / "work").glob("*/generation.json")).unlink()
     assert half.ledger_head != once.ledger_head
     assert told(run(tmp_path / "twice", cfg)) == told(once)
-    heads = {
-        run(tmp_path / name, replace(CFG, trials=2, **more)).ledger_head
-        for name, more in {"plain": {}, "spread": {"spread": 0.1}, "share": {"share": True}}.items()
-    }
-    assert len(heads | {once.ledger_head}) == 4
+    asked = {}
+    for name, more in {"plain": {}, "spread": {"spread": 0.1}, "share": {"share": True}}.items():
+        run(tmp_path / name, replace(CFG, **more))
+        lines = Ledger(tmp_path / name / "ledger.jsonl").lines("trial")
+        first, third = (
+            {
+                line.payload["key"][:11]: line.payload["params"]
+                for line in lines
+                if f"-t0{nth}-r0" in line.payload["key"]
+            }
+            for nth in (0, 2)
+        )
+        asked[name] = first["g001-i00-t0"], third["g001-i00-t0"]
+    assert asked["spread"][0] != asked["plain"][0] == asked["share"][0]  # the parent's own, or beside it
+    assert asked["share"][1] != asked["plain"][1]  # what nobody enqueued
 
 
 def test_founders_may_be_trained_whole(tmp_path):
