@@ -29,8 +29,8 @@ SOURCES = {
     "standx": ("standx-btcusd", None, 200.0, 60.0, 20.0),
     "binance": ("binance-ws", "spot_btcusdt_20240808-09", 5.0, 60.0, 2.0),
 }
-"""folder, symbol, minutes before the session, minutes of it (as far as the tape goes), speed when live: a busy tape is not
-hurried, or the worker's frames queue up"""
+"""folder, symbol, minutes before the session, minutes of it (as far as the tape goes), speed: a busy tape is hurried less,
+or frames queue up and every socket tells another time"""
 WHOLE = 0.97
 """share of the tape's seconds that must have become bars; what is short of it ended early and proves nothing"""
 
@@ -46,7 +46,7 @@ async def session(source: str, mode: str, speed: float, say: Any) -> dict[str, A
         home = Path(kept) / "home"
         digest = live_home.make(home, stretch.before, is_watched=False)
         rules = live_home.rules_for(mode)
-        pace = (speed or usual) if mode == "live" else 0.0
+        pace = speed or usual
         async with serve(stretch.now, rules if mode == "live" else None, speed=pace, wait_streams=3) as venue:
             order = {
                 "digest": digest, "mode": mode, "home": str(home), "speed": pace, "session": mode, "quiet_s": 20.0,
@@ -123,7 +123,7 @@ def main() -> int:
         "--speed",
         type=float,
         default=0.0,
-        help="of the live sessions, each its own if 0; paper goes as fast as it reads",
+        help="of the tape; each source its own if 0",
     )
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
