@@ -70,5 +70,9 @@ class DaskRunner:
 
 
 def _one_thread() -> None:
+    """The variables bind what is loaded from now on; numpy's library is there already and has to be told."""
     for name in THREAD_VARIABLES:
         os.environ[name] = "1"
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
+    threadpool_limits(1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from decot.evolve.ledger import Ledger
-from decot.evolve.runner import DaskRunner, ProcessRunner
+from decot.evolve.runner import THREAD_VARIABLES, DaskRunner, ProcessRunner
 from decot.evolve.search import SearchConfig, search
 from decot.evolve.surrogate import Surrogate
 
@@ -22,6 +22,22 @@ def test_a_process_pool_agrees_with_one_process(tmp_path):
     """Two workers leave the same ledger head as none."""
     with ProcessRunner(2) as pool:
         assert head(tmp_path / "pool", pool) == head(tmp_path / "here")
+
+
+def threads(_):
+    """Of every numeric library in this process."""
+    from threadpoolctl import threadpool_info
+
+    return sorted({library["num_threads"] for library in threadpool_info()})
+
+
+def test_a_worker_of_the_pool_has_one_thread(monkeypatch):
+    """Libraries that were loaded before the worker could say so as well: two that wait in a loop for each other take
+    the cores of two others."""
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with ProcessRunner(1) as pool:
+        assert list(pool(threads, [0])) == [[1]]
 
 
 def test_a_search_may_change_runners_on_the_way(tmp_path):
