@@ -295,7 +295,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         report = {"name": "evolve-scale", **scale_out()}
     elif args.planted:
-        with tempfile.TemporaryDirectory() as nowhere:
+        from threadpoolctl import threadpool_limits
+
+        import benchmarks.planted  # noqa: F401 — what has threads is loaded before it is told to have one
+
+        with tempfile.TemporaryDirectory() as nowhere, threadpool_limits(1):
             make = partial(Planted, args.pieces or Path(nowhere), args.env_steps)
             report = {"name": "evolve-planted", "env_steps": args.env_steps, **compare(make, args)}
     else:

@@ -20,7 +20,7 @@ import numpy as np
 
 from decot.evolve.genome import Genome
 from decot.evolve.ledger import Ledger
-from decot.evolve.runner import DaskRunner
+from decot.evolve.runner import THREAD_VARIABLES, DaskRunner
 from decot.evolve.search import SearchConfig, search
 from decot.evolve.surrogate import Surrogate
 from decot.evolve.trial import Evaluation, Params
@@ -130,8 +130,9 @@ def _plainly(n_processes: int, n_tasks: int, n_products: int) -> float:
         "print(json.dumps(time.perf_counter() - began))"
     )
     words = [sys.executable, "-c", code, str(n_tasks // n_processes), str(n_products)]
+    alone = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
     children = [
-        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=alone)
         for _ in range(n_processes)
     ]
     for child in children:
