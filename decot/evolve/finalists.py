@@ -2,7 +2,8 @@
 nothing.
 
 A member of a front was chosen, so its own figures are its luck's as well; and its weights may descend from a
-long line. What counts is what the same genome and parameters reach without inheritance, with seeds nobody has chosen among.
+long line. What counts is what the same genome reaches without inheritance, with seeds nobody has chosen among, and with
+the parameters of the member or of the founder of its line.
 """
 
 from __future__ import annotations
@@ -84,6 +85,19 @@ def retrain(
         _finalist(member, found[i * n_seeds : (i + 1) * n_seeds], level) for i, member in enumerate(members)
     ]
     return sorted(finalists, key=lambda finalist: -finalist.profit_lower)
+
+
+def founder_of(member: Member, members: Sequence[Member]) -> Member:
+    """The most profitable of a member's ancestors that inherited from nobody; itself when it did not."""
+    known = {one.key: one for one in members}
+    line, founders = [member], []
+    while line:
+        one = line.pop()
+        if one.parents:
+            line += [known[key] for key in one.parents]
+        else:
+            founders.append(one)
+    return max(founders, key=lambda one: (one.point[0], one.key))
 
 
 def lower_bound(values: Sequence[float], level: float = 0.95) -> float:

@@ -94,6 +94,9 @@ class FinalsConfig:
     """The finalist learns again from scratch, so that one lucky seed is not mistaken for a good genome."""
 
     seeds: int = 5
+    begin: Literal["own", "founder"] = "own"
+    """whose parameters it learns with: its own, or those of the best of its ancestors that had nobody to inherit from. A
+    child's were chosen for going on from weights that could do it already, and may teach nothing to one that begins"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from decot.evolve.finalists import retrain
+from decot.evolve.finalists import founder_of, retrain
 from decot.evolve.genome import Genome
 from decot.evolve.ledger import Ledger
 from decot.evolve.runner import Runner
@@ -78,8 +78,11 @@ def finish(
         say("finals", done, seeds, "from scratch, another seed")
 
     say("finals", 0, seeds, "the finalist's genome from scratch")
+    best = found.best
+    if at.cfg.inherit and experiment.finals.begin == "founder":
+        best = replace(best, params=founder_of(best, found.members).params)
     finalist = retrain(
-        at.fitness, [found.best], at.cfg, at.ledger, at.folder, n_seeds=seeds, runner=runner, on_progress=tell
+        at.fitness, [best], at.cfg, at.ledger, at.folder, n_seeds=seeds, runner=runner, on_progress=tell
     )[0]
     rows = [
         _kept(place, experiment.name, one, zero_head) for one in finalist.evaluations if not one.is_failed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from decot.errors import ConfigError
-from decot.evolve.finalists import lower_bound, retrain
+from decot.evolve.finalists import founder_of, lower_bound, retrain
 from decot.evolve.ledger import Ledger
 from decot.evolve.search import SearchConfig, search
 from decot.evolve.surrogate import Surrogate
@@ -35,6 +35,24 @@ def test_finalists_are_fresh_counted_and_ranked_by_their_bound(tmp_path):
     assert ledger.head == head
     with pytest.raises(ConfigError, match="n_seeds 1"):
         retrain(fitness, members, CFG, ledger, tmp_path / "w", n_seeds=1)
+
+
+def test_the_founder_of_a_line_inherited_from_nobody(tmp_path):
+    """Of a grandchild's two lines the more profitable beginning counts; a founder is its own."""
+    result = search(Surrogate(), CFG, Ledger(tmp_path / "l.jsonl", fsync=False), tmp_path / "w")
+    plain = [one for one in result.members if not one.parents][:3]
+
+    def at(key, profit, parents=()):
+        figures = replace(plain[0].evaluation, profit=profit)
+        return replace(plain[0], key=key, evaluation=figures, again=(), parents=parents)
+
+    poor, rich, other = at("a", 1.0), at("b", 2.0), at("c", 9.0)
+    child, cousin = at("d", 5.0, ("a", "b")), at("e", 4.0, ("a",))
+    grandchild = at("f", 6.0, ("d", "e"))
+    line = [poor, rich, other, child, cousin, grandchild]
+    assert founder_of(grandchild, line).key == "b"
+    assert founder_of(cousin, line).key == "a"
+    assert founder_of(other, line) is other
 
 
 def test_the_lower_bound_is_students():
