@@ -10,7 +10,11 @@ _STYLE = """
 body{margin:0 auto;max-width:1080px;padding:24px 20px 60px;background:#fff;color:#1b1f24;
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}h1{font-size:1.4rem}p{color:#5b6570}
 table{border-collapse:collapse;font-size:.9rem}th,td{padding:5px 12px;border-bottom:1px solid #d9dee3;text-align:right}
-th{color:#5b6570;font-weight:600}.flag{border-left:6px solid #a84300;padding-left:12px;color:#1b1f24}
+th{color:#5b6570;font-weight:600}.flag{border-left:6px solid #a84300;padding-left:12px;color:inherit}
+:root{color-scheme:light dark}@media (prefers-color-scheme:dark){body{background:#15181c;color:#e6e9ec}
+p,th{color:#9aa4ae}th,td{border-color:#2c333a}}
+@media (hover:hover){.modebar{opacity:0}.js-plotly-plot:hover .modebar{opacity:1}}
+@media print{:root{color-scheme:light}body{background:#fff;color:#1b1f24;max-width:none}.modebar{display:none}}
 """
 
 

@@ -15,7 +15,9 @@ from decot.context.regime_model import RegimeModel
 
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9")
 """told apart by colour-blind eyes too (Okabe and Ito)"""
-_INK, _LINE = "#1b1f24", "#d9dee3"
+_INK, _LINE, _CLEAR = "#808080", "rgba(128,128,128,0.25)", "rgba(0,0,0,0)"
+"""no paper of its own, and ink that can be read on a light page and on a dark one"""
+_MOST_PAUSES = 40
 
 
 def dwell_runs(labels: np.ndarray, n_states: int) -> list[np.ndarray]:
@@ -75,7 +77,7 @@ def regime_picture(
         cols=2,
         specs=[[{"colspan": 2}, None], [{"colspan": 2}, None], [{}, {}]],
         row_heights=[0.48, 0.12, 0.40],
-        vertical_spacing=0.085,
+        vertical_spacing=0.11,
         subplot_titles=(
             "mid, each bar in the colour of its likeliest regime",
             "how much of each stretch was which",
@@ -135,13 +137,14 @@ def regime_picture(
         x=names,
         y=model.dwell_bars().tolist(),
         mode="markers",
-        marker={"symbol": "diamond", "color": "#222222", "size": 8},
+        marker={"symbol": "diamond", "color": _INK, "size": 8},
         name="expected, 1/(1−a)",
     )
     figure.add_trace(expected, row=3, col=2)
     figure.update_xaxes(showgrid=False, linecolor=_LINE, ticks="outside", tickcolor=_LINE)
     figure.update_yaxes(gridcolor=_LINE, zeroline=False)
-    figure.update_xaxes(matches="x", row=2, col=1)
+    figure.update_xaxes(rangebreaks=_pauses(stamps), row=1, col=1)
+    figure.update_xaxes(matches="x", rangebreaks=_pauses(stamps), row=2, col=1)
     figure.update_xaxes(showticklabels=False, ticks="", row=1, col=1)
     figure.update_yaxes(range=[0, 1], tickformat=".0%", nticks=3, showgrid=False, row=2, col=1)
     figure.update_yaxes(type="log", dtick=1, row=3, col=2)
@@ -151,14 +154,25 @@ def regime_picture(
         height=760,
         margin={"l": 70, "r": 20, "t": 80, "b": 40},
         template="none",
-        paper_bgcolor="#ffffff",
-        plot_bgcolor="#ffffff",
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
         font={"color": _INK, "family": "system-ui, sans-serif", "size": 12},
+        modebar={"bgcolor": _CLEAR, "color": _INK},
         legend={"orientation": "h", "y": 1.06, "yanchor": "bottom", "x": 0},
     )
     plain: dict[str, Any] = json.loads(figure.to_json())
     plain["layout"].pop("template", None)
     return plain
+
+
+def _pauses(stamps_ms: np.ndarray) -> list[dict[str, list[str]]]:
+    """Times without bars are left out of the axis: nothing was known there, so nothing is drawn there."""
+    steps = np.diff(stamps_ms)
+    if not steps.size:
+        return []
+    longest = np.argsort(-steps, kind="stable")[:_MOST_PAUSES]
+    usual = max(60 * float(np.median(steps)), 600_000.0)
+    return [{"bounds": _written(stamps_ms[[i, i + 1]])} for i in sorted(longest) if steps[i] > usual]
 
 
 def _written(stamps_ms: np.ndarray) -> list[str]:

@@ -78,7 +78,10 @@ def tell(
         heads=judged["heads"],
         words=judged["words"],
         seeds=[
-            {key: row[key] for key in ("seed", "validation_bps", "best_step", "env_steps")}
+            {
+                "seed": str(row["seed"]),
+                **{key: row[key] for key in ("validation_bps", "best_step", "env_steps")},
+            }
             for row in final["seeds"]
         ],
         tables=[{**ref.to_dict(), "digest": ref.digest[:16]} for ref in tables],

@@ -30,3 +30,18 @@ def test_dwell_counts_finished_runs():
     """0,0,1,0 then an open run of 1: runs are 2 and 1 for state 0, 1 for state 1."""
     runs = dwell_runs(np.array([0, 0, 1, 0, 1, 1]), 2)
     assert [run.tolist() for run in runs] == [[2, 1], [1]]
+
+
+def test_a_pause_of_the_market_is_no_regime():
+    """Eighteen hours without a bar are left out of the time axis; a hole of a minute stays to be seen."""
+    rng = np.random.default_rng(0)
+    mid = 100 * np.exp(np.cumsum(rng.normal(size=2_000) * 1e-4))
+    times = 1_767_614_400_000 + 1_000 * np.arange(2_000)
+    times[500:] += 60_000
+    times[1_000:] += 18 * 3_600_000
+    x = regime_inputs(mid)
+    model = fit(x)
+    layout = regime_picture(times, mid, posteriors(model, x), model)["layout"]
+    iso = times[[999, 1_000]].astype("datetime64[ms]").astype(str).tolist()
+    for axis in ("xaxis", "xaxis2"):
+        assert layout[axis]["rangebreaks"] == [{"bounds": iso}]
