@@ -23,7 +23,7 @@ from decot.errors import DecotError
 from decot.features.kernel import OUT_NAMES
 from decot.live.broker import Broker, Patience
 from decot.live.feed import CcxtFeed, WallPace
-from decot.live.hands import LiveHand
+from decot.live.hand_live import LiveHand
 from decot.live.journal import Journal
 from decot.live.lease import Lease
 from decot.live.risk import Guard, Limits

@@ -8,7 +8,7 @@ paper; live, the differences are the report). What cannot be run again is said t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from decot.features.kernel import BAR_INPUTS, OUT_NAMES
 from decot.live.mind import Mind
 from decot.live.record import AROUND, FIELDS, Recorded, Warm
-from decot.market.account import Account
+from decot.market.account import Account, fresh
 from decot.market.desk import Desk
 from decot.market.rules import VenueRules
 from decot.market.simulate import simulate
@@ -37,7 +37,7 @@ class Life:
     warm: Warm | None
     """None: what it was warmed up on was not kept"""
     begins_with: npt.NDArray[np.float64] | None = None
-    """state of the desk it took over; None when it began with cash alone"""
+    """state of the desk it took over; None when there was none"""
     cash_usdt: float = 0.0
     """what it began with, 0 for the account's own capital"""
     has_ended: bool = True
@@ -225,16 +225,20 @@ def tape_of_session(recorded: Recorded) -> Tape:
 def _simulated(
     life: Life, mine: Recorded, rules: VenueRules, account: Account
 ) -> tuple[Sequence[Mapping[str, Any]], float]:
-    """The simulator's fills and its last equity; by its own desk where a life is no whole one."""
+    """The simulator's fills and its last equity; by its own desk where a life is no whole one.
+
+    A later life begins with other cash, but orders are sized as ever: the account is the same one.
+    """
     targets = mine.column("target").astype(np.int8)
-    own = replace(account, capital_usdt=life.cash_usdt) if life.cash_usdt else account
-    if life.begins_with is None and life.has_ended:
-        run = simulate(tape_of_session(mine), targets, rules, own)
+    if life.begins_with is None and not life.cash_usdt and life.has_ended:
+        run = simulate(tape_of_session(mine), targets, rules, account)
         names = ("timestamp", "side", "price", "qty")
         return [{name: fill[name] for name in names} for fill in run.fills], float(run.equity_usdt[-1])
-    desk, found = Desk(rules, own), []
+    desk, found = Desk(rules, account), []
     if life.begins_with is not None:
         desk.state[:] = life.begins_with
+    elif life.cash_usdt:
+        fresh(desk.state, life.cash_usdt)
     stamps, delays = mine.column("timestamp").astype(int), mine.column("delay_ms")
     touches = np.stack([mine.column(n) for n in ("bid_price", "ask_price", "bid_volume", "ask_volume")], 1)
     for row, t_ms in enumerate(stamps.tolist()):

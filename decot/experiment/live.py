@@ -36,7 +36,9 @@ from decot.gate.registry import Entry, Registry
 from decot.live.broker import Broker
 from decot.live.context_buffer import ContextBuffer, ListeningMind
 from decot.live.feed import CcxtFeed, EventPace, Pace, WallPace
-from decot.live.hands import Hand, LiveHand, PaperHand
+from decot.live.hand_live import LiveHand
+from decot.live.hand_paper import PaperHand
+from decot.live.hands import Hand
 from decot.live.journal import Journal
 from decot.live.lease import Lease
 from decot.live.mind import Mind, News, Outside, no_news, nobody_outside

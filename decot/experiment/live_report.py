@@ -24,7 +24,7 @@ from decot.live.record import Recorded, read, warm_of
 from decot.live.snapshot import read_lines
 from decot.live.worker import Bar
 from decot.live.worker_parts import Ended
-from decot.market.account import CASH, DUST, LOTS, Account
+from decot.market.account import Account
 from decot.market.rules import VenueRules
 from schemas.columns import BASE_COLUMNS, TARGETS, cast_to_schema
 
@@ -119,9 +119,7 @@ def lives_of(folder: Path, mode: str, recorded: Recorded, events: list[dict[str,
         life = Life(number=number, warm=warm, has_ended=number in ended)
         before = [state for t_ms, state in desks if t_ms < begin]
         if mode == "paper" and before:
-            state = before[-1]
-            is_plain = state[LOTS] == 0 and state[DUST] == 0
-            life = replace(life, cash_usdt=float(state[CASH]), begins_with=None if is_plain else state)
+            life = replace(life, begins_with=before[-1])
         elif mode != "paper" and number:
             holds = mine.column("held")[0] != 0
             why = "it took over a holding that fills of another life had made" if holds else ""

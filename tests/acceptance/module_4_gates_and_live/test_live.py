@@ -29,7 +29,8 @@ from decot.features.table import base_table, features_table
 from decot.live.broker import Broker
 from decot.live.context_buffer import ContextBuffer, ListeningMind, add, event_of
 from decot.live.feed import CcxtFeed, EventPace, WallPace
-from decot.live.hands import LiveHand, PaperHand
+from decot.live.hand_live import LiveHand
+from decot.live.hand_paper import PaperHand
 from decot.live.journal import Journal, verify
 from decot.live.mind import Mind
 from decot.live.record import read

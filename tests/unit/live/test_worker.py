@@ -14,10 +14,11 @@ from decot import clock
 from decot.data.record_decode import Quote
 from decot.errors import MarketFault, RiskHalt
 from decot.features.kernel import BAR_INPUTS, OUT_NAMES
-from decot.live import hands, kill, wish
+from decot.live import hand_paper, kill, wish
 from decot.live.broker import Broker, Patience
 from decot.live.feed import EventPace
-from decot.live.hands import LiveHand, PaperHand
+from decot.live.hand_live import LiveHand
+from decot.live.hand_paper import PaperHand
 from decot.live.journal import Journal
 from decot.live.record import read
 from decot.live.risk import Guard, Limits
@@ -315,7 +316,7 @@ def test_a_worker_begun_again_to_leave_sells_what_the_dead_one_held(tmp_path):
 
 def test_where_no_quote_comes_the_last_price_of_the_dead_one_counts(tmp_path, monkeypatch):
     """Never nothing: what is held is not given away at a price of zero."""
-    monkeypatch.setattr(hands, "PRICE_S", 0.1)
+    monkeypatch.setattr(hand_paper, "PRICE_S", 0.1)
     died_holding(tmp_path)
     ended = asyncio.run((second := paper(tmp_path, [1], n=0, then_silent=True)).run())
     assert ended.flat.is_flat
