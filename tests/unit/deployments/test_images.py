@@ -112,8 +112,17 @@ def test_the_image_has_nothing_to_object_to():
         ("COPY decot ./decot", "COPY deecot ./decot", "not in the repository"),
         ("--from=build", "--from=built", "no such stage"),
         ('ARG TORCH_INDEX=""', "ARG EXCHANGE_TOKEN=x", "secret"),
-        ("gcc=4:12.2.0-3", "gcc", "not pinned"),
-        (" --no-install-recommends", "", "no-install-recommends"),
+        (
+            "WORKDIR /src",
+            "RUN apt-get install -y --no-install-recommends gcc && rm -rf /var/lib/apt/lists/*",
+            "not pinned",
+        ),
+        (
+            "WORKDIR /src",
+            "RUN apt-get install -y gcc=4:12.2.0-3 && rm -rf /var/lib/apt/lists/*",
+            "no-install-recommends",
+        ),
+        ("WORKDIR /src", "RUN apt-get install -y --no-install-recommends gcc=4:12.2.0-3", "apt lists"),
         ('ENTRYPOINT ["decot"]', "ENTRYPOINT decot", "shell form"),
         ("HEALTHCHECK", "LABEL", "HEALTHCHECK"),
         ('scale]" -c constraints.txt', 'scale]"', "constraints"),
@@ -127,9 +136,9 @@ def test_a_careless_image_is_objected_to(old, new, said):
 
 
 def test_the_compose_file_has_nothing_to_object_to(composed):
-    """Pinned, not root, no capabilities, health checks, loopback ports, secrets as files; the five parts are there."""
+    """Pinned, not root, no capabilities, health checks, loopback ports, secrets as files; the parts are there."""
     assert compose_faults(composed) == []
-    assert {"database", "server", "worker", "live", "dashboard"} <= set(composed["services"])
+    assert {"database", "server", "worker", "live", "dashboard", "reports"} <= set(composed["services"])
 
 
 @pytest.mark.parametrize(
@@ -158,7 +167,7 @@ def test_what_the_containers_run_are_commands_that_exist(composed):
     from decot.cli.main import app
 
     commands = typer.main.get_command(app).commands
-    for name in ("timetable", "dashboard"):
+    for name in ("timetable", "dashboard", "reports"):
         word, *options = composed["services"][name]["command"]
         known = {flag for option in commands[word].params for flag in option.opts}
         assert {one for one in options if one.startswith("--")} <= known
