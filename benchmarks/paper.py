@@ -49,7 +49,7 @@ async def session(source: str, mode: str, speed: float, say: Any) -> dict[str, A
         pace = speed or usual
         async with serve(stretch.now, rules if mode == "live" else None, speed=pace, wait_streams=3) as venue:
             order = {
-                "digest": digest, "mode": mode, "home": str(home), "speed": pace, "session": mode, "quiet_s": 20.0,
+                "digest": digest, "mode": mode, "home": str(home), "speed": pace, "session": mode, "quiet_s": 8.0,
                 "symbol": next(iter(venue.feeds.values())).name, "warm_bars": 5, "port": venue.port,
                 "origin_us": venue.replay.now_us, "limits": live_home.WILD | {"stale_s": 60.0},
                 "venue": "binance-spot/BTC-USDT" if mode == "live" else "",
@@ -60,10 +60,11 @@ async def session(source: str, mode: str, speed: float, say: Any) -> dict[str, A
                 raise SystemExit((Path(kept) / "log").read_text()[-3_000:])
             said = json.loads(out.strip().splitlines()[-1])
             agree = _agree(venue, home, said, mode)
+            is_over = venue.replay.done.is_set()
     replay = said["replay"]
     exact = replay["n_matched"] == replay["n_fills"] == replay["n_simulated"] > 0
     same = replay["n_same"] == replay["n_decisions"] == said["bars"] > 0
-    agree["heard_the_whole_tape"] = said["bars"] > WHOLE * (int(span[-1]) - int(span[0])) / 1e6
+    agree["heard_the_whole_tape"] = is_over and said["bars"] > WHOLE * (int(span[-1]) - int(span[0])) / 1e6
     told = {
         "tape_minutes": round((int(span[-1]) - int(span[0])) / 6e7, 1),
         "quotes": stretch.now.book.height,
