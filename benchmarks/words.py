@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.worlds import REPORTED, SIZES, Cache, summary_of, taught
+from benchmarks.worlds import SIZES, Cache, summary_of, taught
 from decot.model.agent import Agent
 from decot.model.vocabulary import FORECASTS, NAMES
 from decot.rl.faithful import word_report
@@ -25,6 +25,8 @@ from decot.rl.training import profit
 from decot.rl.worlds import KINDS
 
 DECIDING = ("policy", "value", "exit")
+TAUGHT: dict[str, Any] = {"coherence_anew": True}
+"""what is judged is what was taught: under another outlook the risk is asked anew"""
 ROWS = 12_000
 """held-out rows the words are measured on"""
 BOUNDS = {
@@ -51,10 +53,10 @@ def silenced(agent: Agent, name: str) -> Agent:
     return mutant
 
 
-def trial(seed: int) -> dict[str, Any]:
+def trial(seed: int, first: int) -> dict[str, Any]:
     """Everything about one seed's agent; shares in 0…1 unless said otherwise."""
-    agent, report, seconds = taught("ppo-exact", "planted", seed, REPORTED)
-    free, _, _ = taught("ppo-exact", "planted", seed, REPORTED, unrestricted=True)
+    agent, report, seconds = taught("ppo-exact", "planted", seed, first, **TAUGHT)
+    free, _, _ = taught("ppo-exact", "planted", seed, first, unrestricted=True, **TAUGHT)
     worth = KINDS["planted"].worth(report)
     honest, told = profit(agent, *report)[0], profit(free, *report)[0]
     lesson, steps = report[0].slice(0, ROWS), report[1].slice(0, ROWS)
@@ -90,9 +92,9 @@ def trial(seed: int) -> dict[str, Any]:
     }
 
 
-def where_they_can(seed: int) -> dict[str, Any]:
+def where_they_can(seed: int, first: int) -> dict[str, Any]:
     """Which heads beat a constant on the readable world, and how many."""
-    agent, (lesson, steps), _ = taught("ppo-exact", "readable", seed, REPORTED)
+    agent, (lesson, steps), _ = taught("ppo-exact", "readable", seed, first, **TAUGHT)
     heads = head_report(agent, lesson, steps)
     return {
         "seed": seed,
@@ -102,14 +104,16 @@ def where_they_can(seed: int) -> dict[str, Any]:
     }
 
 
-def measure(seeds: int, cache: Cache) -> dict[str, Any]:
+def measure(seeds: int, first: int, cache: Cache) -> dict[str, Any]:
     """Figures over seeds: the mean, and the worst seed where a bound must hold for each."""
     torch.set_num_threads(1)
     rows = []
     for seed in range(seeds):
-        rows.append(cache.of(f"words {seed} {REPORTED}", lambda s=seed: trial(s)))
+        rows.append(cache.of(f"words {seed} {first} {TAUGHT}", lambda s=seed: trial(s, first)))
         print(f"words seed {seed}: {rows[-1]}", file=sys.stderr, flush=True)
-    readable = [cache.of(f"readable {s} {REPORTED}", lambda s=s: where_they_can(s)) for s in range(seeds)]
+    readable = [
+        cache.of(f"readable {s} {first} {TAUGHT}", lambda s=s: where_they_can(s, first)) for s in range(seeds)
+    ]
     print(f"heads where they can: {readable}", file=sys.stderr, flush=True)
     worst = {name: float(min(row[name] for row in rows)) for name in BOUNDS}
     held = {name: worst[name] >= bound - 1e-6 for name, bound in BOUNDS.items()}

@@ -2,7 +2,7 @@
 
     python -m benchmarks.worlds --json [--algorithms ppo-exact ppo-gae grpo] [--worlds repeat oracle planted noise]
                                 [--seeds 5] [--cache FILE] [--tuning]
-    python -m benchmarks.worlds --words [--seeds 3]      words and heads on the planted world
+    python -m benchmarks.worlds --words [--seeds 3] [--first 2000]     words and heads on the planted world
 
 Every seed has its own network, its own luck and its own three tapes: to learn from, to choose the weights by, and a third
 that is looked at once, for the figure. The settings of each algorithm stand in `decot.rl.algorithms.SETTINGS`; they were
@@ -195,12 +195,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cache", type=Path, help="a file that remembers every trial done")
     parser.add_argument("--tuning", action="store_true", help="the worlds the settings were chosen on")
+    parser.add_argument("--first", type=int, default=REPORTED, help="with --words: seeds begin here")
     parser.add_argument("--words", action="store_true", help="words and heads on the planted world instead")
     options = parser.parse_args()
     if options.words:
         from benchmarks import words
 
-        told = words.measure(options.seeds, Cache(options.cache))
+        told = words.measure(options.seeds, options.first, Cache(options.cache))
         print(json.dumps(told) if options.json else f"met: {told['met']}; {told['worst_seed']}")
         return
     first = TUNED if options.tuning else REPORTED

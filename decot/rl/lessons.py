@@ -49,21 +49,42 @@ def value_loss(value: Tensor, wanted: Tensor, seen: Tensor | None) -> Tensor:
     return (share * each).sum(-1).mean() + 0.1 * functional.smooth_l1_loss(shared, wanted_shared)
 
 
-def incoherence_of(agent: Agent, out: Output, *, margin: float = 0.3, stride: int = 8) -> Tensor:
+def incoherence_of(
+    agent: Agent, out: Output, *, margin: float = 0.3, stride: int = 8, obs: Tensor | None = None
+) -> Tensor:
     """How far do(outlook = a rosier answer) falls short of `margin` more log-odds of long over short.
 
     Computed by intervention on every `stride`-th row; it teaches the heads, not the choice of words.
+
+    Args:
+        obs: (B, T, F) what `out` was said of; with it, whatever is asked after the outlook is asked anew under each of
+            its answers, as `faithful.word_report` does. None holds all else that was said.
     """
     step = agent.order.index(OUTLOOK)
-    embedded = out.embedded[:, ::stride].detach()
     y = out.latent[:, ::stride].detach()
     n = SIZES[OUTLOOK]
-    said = embedded.expand(n, *embedded.shape).clone()
+    if obs is None:
+        embedded = out.embedded[:, ::stride].detach()
+        said = embedded.expand(n, *embedded.shape).clone()
+    else:
+        said = _said_under_each(agent, y, obs[:, ::stride])
     said[:, :, :, step] = agent.meaning[step][:, None, None]
     policy, value, leave, _ = agent.judgement(said, y.expand(n, *y.shape))
     log_pi = decide_from(policy, value, leave, agent.cfg.value_tilt).clamp_min(1e-8).log()
     leans = (log_pi[..., 2] - log_pi[..., 0]).mean(-1)
     return functional.relu(margin - leans.diff(dim=0)).mean()
+
+
+@torch.no_grad()
+def _said_under_each(agent: Agent, y: Tensor, obs: Tensor) -> Tensor:
+    """(A, B, T, K, D) the whole chain's embeddings under every answer to the outlook."""
+    glance, standard = agent.glance(obs), agent.foresee(y)
+    imposed = torch.full((*y.shape[:2], len(SIZES)), -1, dtype=torch.int8)
+    chains = []
+    for answer in range(SIZES[OUTLOOK]):
+        imposed[:, :, OUTLOOK] = answer
+        chains.append(agent.reason(y, glance, standard, imposed).embedded)
+    return torch.stack(chains)
 
 
 def rarity_of(words: Tensor) -> list[Tensor]:

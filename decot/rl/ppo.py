@@ -114,7 +114,7 @@ class Learner:
         cfg, agent = self.cfg, self.agent
         forecast = forecast_loss(agent, out, batch)
         readings, foreseen = word_losses(out, batch.words, agent.order, self.rarity)
-        incoherence = incoherence_of(agent, out)
+        incoherence = incoherence_of(agent, out, obs=batch.obs if cfg.coherence_anew else None)
         total = (
             cfg.forecast * forecast
             + cfg.words * readings

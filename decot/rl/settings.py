@@ -52,6 +52,9 @@ class PPOConfig:
     """weight of the true outlook and risk; the policy shapes them as well"""
     coherence: float = 0.3
     """weight of the rule that a rosier outlook, all else said alike, leans more to the long side"""
+    coherence_anew: bool = False
+    """ask what follows the outlook anew under each of its answers, as the judge of words does; False holds it. A risk that
+    changes with the outlook can else turn the action back"""
     coherence_scale: float = 0.0
     """how much less a gain counts where the words, read back, did not mean it; losses always count fully"""
     sharpe: float = 0.0
