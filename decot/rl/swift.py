@@ -24,7 +24,7 @@ from decot.model.vocabulary import OUTLOOK, RISK, SIZES
 from decot.rl.batch import Reader
 from decot.rl.ppo import Judged, Learner, worth
 from decot.rl.settings import PPOConfig
-from decot.rl.swift_loops import TOLD, Batch, Coefs, look, room_of, step_back
+from decot.rl.swift_loops import LEAST, TOLD, Batch, Coefs, laid, look, room_of, step_back
 from decot.rl.training import Callback, Trained, in_one_thread, run_training
 
 MARGIN = 0.3
@@ -66,6 +66,8 @@ def faults_of(agent: Agent, cfg: PPOConfig) -> list[str]:
         faults.append(f"carried: batch {cfg.batch} × length {cfg.length} is not a multiple of {BLOCK}")
     if cfg.coherence_scale > 0:
         faults.append("carried: coherence_scale is not known to the loops; leave it 0")
+    if cfg.coherence_anew:
+        faults.append("carried: coherence_anew is not known to the loops; leave it False")
     if cfg.burn_in < model.reach:
         faults.append(
             f"carried: burn_in {cfg.burn_in} is below the {model.reach} rows a convolution looks back"
@@ -97,8 +99,14 @@ class SwiftLearner(Learner):
         width = model.n_features * model.kernel
         self.cols = np.zeros(((cfg.length + model.pool - 1) * cfg.batch, width), np.float32)
         self.marks = np.zeros((len(agent.order), max(SIZES)), np.float32)
+        self.weigh, readings = np.empty(len(agent.order), np.float32), max(len(agent.order) - 2, 1)
         for step, question in enumerate(agent.order):
             self.marks[step, : SIZES[question]] = self.rarity[question].numpy()
+            self.weigh[step] = cfg.outlook / 2 if question in (OUTLOOK, RISK) else cfg.words / readings
+        blocks = len(self.taught)
+        nine, three = np.zeros((blocks, 9, BLOCK), np.float32), np.zeros((blocks, 3, BLOCK), np.float32)
+        self.unjudged = (nine, nine, nine, three, three)
+        self.evenly = laid(np.full((cfg.batch, cfg.length - 1, 3), 1 / 3, np.float32), cfg.length)
 
     def update(self, index: int) -> dict[str, float]:
         """The next rows of every lane, `epochs` gradient steps on them."""
@@ -168,17 +176,17 @@ class SwiftLearner(Learner):
         """The rows as blocks; nothing judged yet."""
         flat = rows.reshape(-1)
         truth = self.spelled[flat]
-        mark = np.zeros_like(self.marks)
-        cfg, readings = self.cfg, len(self.agent.order) - 2
-        for step, question in enumerate(self.agent.order):
-            weigh = cfg.outlook / 2 if question in (OUTLOOK, RISK) else cfg.words / max(readings, 1)
-            mark[step] = self.marks[step] * (weigh / float(self.marks[step, truth[:, step]].sum()))
-        empty = np.zeros((len(flat) // BLOCK, 9, BLOCK), np.float32)
-        few = np.zeros((len(flat) // BLOCK, 3, BLOCK), np.float32)
+        asked = self.marks[np.arange(len(self.marks)), truth].sum(0)
+        mark = self.marks * (self.weigh / asked)[:, None]
         return Batch(
-            self.cols, self.tape[flat], _blocks(truth), mark, _blocks(self.wanted[flat]), empty, empty, empty, few,
-            few, self.taught,
-        )  # fmt: skip
+            self.cols,
+            self.tape[flat],
+            _blocks(truth),
+            mark,
+            _blocks(self.wanted[flat]),
+            *self.unjudged,
+            self.taught,
+        )
 
     def _judged(self, seen: Batch, rows: np.ndarray, cost: float) -> tuple[Batch, float]:
         """The same batch with what its decisions were worth to the policy that took them, and that policy's profit."""
@@ -189,33 +197,25 @@ class SwiftLearner(Learner):
         stand = value * np.float32(self.agent.value_unit.item())
         ret, buy, sell = (np.ascontiguousarray(x[rows].T) for x in self.reader.pay)
         buy, sell = buy * np.float32(cost), sell * np.float32(cost)
-        values = worth(stand, pi, buy, sell)
-        log_pi = torch.from_numpy(np.log(np.maximum(pi, np.float32(1e-8))))
+        seen_from = -1 if cfg.advantage == "exact" else 0  # exact asks only for what comes after the last row
+        values = worth(stand[:, seen_from:], pi[:, seen_from:], buy[:, seen_from:], sell[:, seen_from:])
+        log_pi = torch.from_numpy(np.log(np.maximum(pi, LEAST)))
         judge = self._judge_exactly if cfg.advantage == "exact" else self._judge_walks
         judged = judge(log_pi, pi, values, (ret[:, :-1], buy[:, :-1], sell[:, :-1]), None)
         return seen._replace(**self._lines_of(judged)), judged.bps
 
     def _lines_of(self, judged: Judged) -> dict[str, np.ndarray]:
-        cfg, third = self.cfg, torch.full((1, 1, 1), 1 / 3)
-        seen = judged.seen
-        share = (
-            third.expand(judged.stand.shape)
-            if seen is None
-            else seen / seen.sum(-1, keepdim=True).clamp_min(1e-9)
-        )
-        parts = {
-            "old": judged.log_pi.flatten(2),
-            "advantage": judged.advantage.flatten(2),
-            "weight": judged.weight.flatten(2),
-            "stand": judged.stand / self.agent.value_unit,
+        length, unit = self.cfg.length, np.float32(self.agent.value_unit.item())
+        share = self.evenly
+        if judged.seen is not None:
+            share = laid((judged.seen / judged.seen.sum(-1, keepdim=True).clamp_min(1e-9)).numpy(), length)
+        return {
+            "old": laid(judged.log_pi.flatten(2).numpy(), length),
+            "advantage": laid(judged.advantage.flatten(2).numpy(), length),
+            "weight": laid(judged.weight.flatten(2).numpy(), length),
+            "stand": laid(judged.stand.numpy() / unit, length),
             "share": share,
         }
-        lines = {}
-        for name, part in parts.items():
-            whole = np.zeros((cfg.length, cfg.batch, part.shape[2]), np.float32)
-            whole[:-1] = part.numpy().swapaxes(0, 1)
-            lines[name] = _blocks(whole.reshape(-1, part.shape[2]))
-        return lines
 
 
 def _blocks(x: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from numba import njit
 
 from decot.model.config import ModelConfig
 from decot.model.fused_chain import BLOCK
-from decot.model.smooth import exp
+from decot.model.smooth import exp, log
 from decot.model.swift_mind import (
     Lanes,
     MindRoom,
@@ -36,6 +36,8 @@ from decot.model.vocabulary import OUTLOOK, SIZES
 
 F = np.float32
 OUTLOOKS = SIZES[OUTLOOK]
+LEAST = F(1e-8)
+"""below this a probability is as good as none: no gradient"""
 TOLD = ("policy_loss", "entropy", "value_loss", "forecast_loss", "kl", "incoherence")
 
 
@@ -98,6 +100,7 @@ class Room(NamedTuple):
     dlines: Any
     dforeseen: Any
     dlog: Any
+    down: Any
     dfound: Any
     dsaid: Any
     lean: Any
@@ -119,12 +122,25 @@ def room_of(cfg: ModelConfig, rows: int, lanes: int) -> Room:
     n = rows * lanes
     shapes = (
         (n, h + g), (n, g), (n, h), (BLOCK, h + g), (BLOCK, h), (2 * k * d + k * s, BLOCK), (5, BLOCK), (9, BLOCK),
-        (15, BLOCK), (k * d, BLOCK), (BLOCK,), (2 * k * d, h), (k * s, h + g), (5, h), (g, cfg.n_features),
+        (9 * BLOCK,), (15, BLOCK), (k * d, BLOCK), (BLOCK,), (2 * k * d, h), (k * s, h + g), (5, h), (g, cfg.n_features),
     )  # fmt: skip
     words = np.zeros((n // BLOCK, k, BLOCK), np.int64)
     memory = (np.zeros(shape, np.float32) for shape in shapes)
     minds = mind_room(cfg, n // BLOCK)
     return Room(trunk_room(cfg, rows, lanes), minds, mind_room(cfg), lanes_of(cfg), words, *memory)
+
+
+@njit(cache=True, error_model="numpy")
+def laid(x: Any, rows: int) -> Any:
+    """(B, T', c) of the first T' of `rows` rows → (n, c, 64) blocks, time first; nothing in the rest."""
+    lanes, n, depth = x.shape
+    out = np.zeros((lanes * rows // BLOCK, depth, BLOCK), np.float32)
+    for b in range(lanes):
+        for t in range(n):
+            at = t * lanes + b
+            for i in range(depth):
+                out[at // BLOCK, i, at % BLOCK] = x[b, t, i]
+    return out
 
 
 @njit(cache=True, error_model="numpy")
@@ -161,22 +177,61 @@ def look(w: Any, x: Any, pool: int, sizes: Any, foresees: Any, tilt: Any, room: 
 
 
 @njit(cache=True, error_model="numpy")
-def _blame(x: Any, b: int, m: Any, c: Any, dlog: Any, dfound: Any, dforeseen: Any, told: Any) -> None:
-    """What the losses say of one block: gradients of log-probabilities, values and forecasts."""
-    entropy, even = c.entropy * c.per_row / F(3), c.per_row / F(3)
+def logs(x: Any, out: Any) -> None:
+    """Of probabilities, held above 1e-8; both one long line."""
+    for i in range(x.shape[0]):
+        out[i] = log(max(x[i], LEAST))
+
+
+@njit(cache=True, error_model="numpy")
+def _clipped(now: Any, old: Any, gain: Any, weight: Any, share: Any, clip: Any, out: Any) -> None:
+    """The gradient of −weight·share·min(ratio·gain, clipped ratio·gain) by log-probability, ratio = e^(now − old).
+
+    Loops over few arrays each: those the machine does eight at a time.
+    """
+    low, high = F(1) - clip, F(1) + clip
+    for i in range(out.shape[0]):
+        out[i] = exp(now[i] - old[i])
+    for i in range(out.shape[0]):
+        free, held = out[i] * gain[i], min(max(out[i], low), high) * gain[i]
+        out[i] = free if free <= held else F(0)
+    for i in range(out.shape[0]):
+        out[i] *= -(weight[i] * share)
+
+
+@njit(cache=True, error_model="numpy")
+def _spread_out(probs: Any, entropy: Any, down: Any, dlog: Any) -> None:
+    """dlog, log-probabilities so far, becomes the whole gradient by them: `down`, and that of −entropy."""
+    for i in range(dlog.shape[0]):
+        dlog[i] = down[i] + entropy * probs[i] * (dlog[i] + F(1)) if probs[i] > LEAST else F(0)
+
+
+@njit(cache=True, error_model="numpy")
+def _tell_policy(x: Any, b: int, m: Any, c: Any, now: Any, told: Any) -> None:
+    """What the last of the steps on a batch puts in its line: loss, entropy and how far the policy has moved."""
+    even = c.per_row / F(3)
     for i in range(9):
         for r in range(BLOCK):
-            dlog[i, r] = np.log(max(m.probs[i, r], F(1e-8)))
-        for r in range(BLOCK):
-            now, prob, gain = dlog[i, r], m.probs[i, r], x.advantage[b, i, r]
-            ratio, weight = exp(now - x.old[b, i, r]), x.weight[b, i, r] * c.per_taught
+            ratio, gain = exp(now[i, r] - x.old[b, i, r]), x.advantage[b, i, r]
+            weight = x.weight[b, i, r] * c.per_taught
             held = min(max(ratio, F(1) - c.clip), F(1) + c.clip) * gain
-            free = ratio * gain
-            down = -weight * free if free <= held else F(0)
-            told[0, r] -= weight * min(free, held)
-            told[1, r] -= prob * now * even
-            told[4, r] += weight * (x.old[b, i, r] - now)
-            dlog[i, r] = down + entropy * prob * (now + F(1)) if prob > F(1e-8) else F(0)
+            told[0, r] -= weight * min(ratio * gain, held)
+            told[1, r] -= m.probs[i, r] * now[i, r] * even
+            told[4, r] += weight * (x.old[b, i, r] - now[i, r])
+
+
+@njit(cache=True, error_model="numpy")
+def _blame(x: Any, b: int, m: Any, c: Any, room: Any, is_told: bool, told: Any) -> None:
+    """What the losses say of one block: gradients of log-probabilities, values and forecasts, in `room`."""
+    dlog, dfound, dforeseen = room.dlog, room.dfound, room.dforeseen
+    logs(m.probs.reshape(-1), dlog.reshape(-1))
+    if is_told:
+        _tell_policy(x, b, m, c, dlog, told)
+    _clipped(
+        dlog.reshape(-1), x.old[b].reshape(-1), x.advantage[b].reshape(-1), x.weight[b].reshape(-1), c.per_taught,
+        c.clip, room.down,
+    )  # fmt: skip
+    _spread_out(m.probs.reshape(-1), c.entropy * (c.per_row / F(3)), room.down, dlog.reshape(-1))
     for r in range(BLOCK):
         s = w = total = F(0)
         for a in range(3):
@@ -187,16 +242,22 @@ def _blame(x: Any, b: int, m: Any, c: Any, dlog: Any, dfound: Any, dforeseen: An
             apart = (m.found[9 + a, r] - s) - (x.stand[b, a, r] - w)
             dfound[9 + a, r] = min(max(apart, F(-1)), F(1)) * x.share[b, a, r]
             total += dfound[9 + a, r]
-            told[2, r] += count * x.share[b, a, r] * _smooth(apart)
-        told[2, r] += F(0.1) * count * _smooth(s - w)
+            if is_told:
+                told[2, r] += count * x.share[b, a, r] * _smooth(apart)
+        if is_told:
+            told[2, r] += F(0.1) * count * _smooth(s - w)
         common = F(0.1) * min(max(s - w, F(-1)), F(1)) - total
         for a in range(3):
             dfound[9 + a, r] = c.value * count * (dfound[9 + a, r] + x.share[b, a, r] * common)
+    pull = c.forecast * F(0.4) * c.per_row
     for i in range(5):
         for r in range(BLOCK):
-            off = m.foreseen[i, r] - x.wanted[b, i, r]
-            dforeseen[i, r] = c.forecast * F(0.4) * c.per_row * off
-            told[3, r] += off * off * c.per_row * F(0.2)
+            dforeseen[i, r] = pull * (m.foreseen[i, r] - x.wanted[b, i, r])
+    if is_told:
+        for i in range(5):
+            for r in range(BLOCK):
+                off = m.foreseen[i, r] - x.wanted[b, i, r]
+                told[3, r] += off * off * c.per_row * F(0.2)
 
 
 @njit(cache=True, error_model="numpy")
@@ -211,22 +272,23 @@ def _intervene(
     """Say each outlook in turn in some rows of a block: how far a rosier one falls short of leaning to the long side."""
     size, width = OUTLOOKS, w.weigh.shape[0]
     rows = BLOCK // size
-    for j in range(m.said.shape[0]):
-        for i in range(rows):
+    for i in range(rows):
+        asked = (shift + 5 * i) % BLOCK
+        for j in range(m.said.shape[0]):
+            said = m.said[j, asked]
             for a in range(size):
-                o.said[j, i * size + a] = m.said[j, (shift + 5 * i) % BLOCK]
+                o.said[j, i * size + a] = said
     for j in range(width):
         for i in range(rows):
             for a in range(size):
                 o.said[step * width + j, i * size + a] = w.meaning[step, a, j]
     judge_words(w, o, c.tilt)
-    dlog, least, share, lean = room.dlog, F(1e-8), F(1) / F(n * rows * (size - 1)), room.lean
+    dlog, share, lean = room.dlog, F(1) / F(n * rows * (size - 1)), room.lean
+    logs(o.probs.reshape(-1), dlog.reshape(-1))
+    for r in range(BLOCK):
+        lean[r] = ((dlog[2, r] + dlog[5, r] + dlog[8, r]) - (dlog[0, r] + dlog[3, r] + dlog[6, r])) / F(3)
     dlog[:] = 0
     room.dfound[:] = 0
-    for r in range(BLOCK):
-        up = max(o.probs[2, r], least) * max(o.probs[5, r], least) * max(o.probs[8, r], least)
-        down = max(o.probs[0, r], least) * max(o.probs[3, r], least) * max(o.probs[6, r], least)
-        lean[r] = np.log(up / down) / F(3)
     pull = c.coherence * share / F(3)
     for i in range(rows):
         for low in range(i * size, i * size + size - 1):
@@ -240,7 +302,7 @@ def _intervene(
                     dlog[3 * p, low] -= pull
     for i in range(9):
         for r in range(BLOCK):
-            dlog[i, r] = dlog[i, r] if o.probs[i, r] > least else F(0)
+            dlog[i, r] = dlog[i, r] if o.probs[i, r] > LEAST else F(0)
     decide_back(o, dlog, room.dfound)
     judge_back(w, d, o, lanes, room.dfound, room.dsaid)
     for i in range(rows):
@@ -262,7 +324,7 @@ def step_back(
         if (b + shift) % 2 == 0:
             asked = (blocks + 1 - shift % 2) // 2
             _intervene(w, d, m, room.other, lanes, outlook, shift + b, asked, c, room, told)
-        _blame(x, b, m, c, room.dlog, room.dfound, room.dforeseen, told)
+        _blame(x, b, m, c, room, is_told, told)
         decide_back(m, room.dlog, room.dfound)
         judge_back(w, d, m, lanes, room.dfound, room.dsaid)
         answer_back(

@@ -117,10 +117,15 @@ def test_the_same_lesson_twice_leaves_the_same_bits(make_agent, obs):
 
 
 def test_smooth_functions_are_the_functions():
-    """exp within 3e-7 of itself, tanh and sigmoid within 2e-7, from far left to far right."""
+    """exp within 3e-7 of itself, tanh and sigmoid within 2e-7, from far left to far right; log where it is defined."""
     x = np.linspace(-60, 60, 4_001, dtype=np.float32)
     exact = x.astype(np.float64)
     ours = np.array([[f(v) for v in x] for f in (smooth.exp, smooth.tanh, smooth.sigmoid)], np.float64)
     assert np.abs(ours[0] / np.exp(exact) - 1).max() < 3e-7
     assert np.abs(ours[1] - np.tanh(exact)).max() < 2e-7
     assert np.abs(ours[2] - 1 / (1 + np.exp(-exact))).max() < 2e-7
+    some = np.exp(np.linspace(-80, 80, 4_001)).astype(np.float32)
+    wanted = np.log(some.astype(np.float64))
+    found = np.array([smooth.log(v) for v in some], np.float64)
+    assert (np.abs(found - wanted) / (1 + np.abs(wanted))).max() < 2e-7
+    assert smooth.log(np.float32(1)) == 0
