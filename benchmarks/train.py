@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from benchmarks.worlds import Cache
 from decot.market.steps import Steps, walk_bps
 from decot.model.agent import Agent, ModelConfig
 from decot.model.lesson import Lesson
@@ -33,6 +35,7 @@ from decot.rl.algorithms import learn
 from decot.rl.settings import PPOConfig
 from decot.rl.worlds import as_world
 
+World = tuple[Lesson, Steps]
 WINDOW, FEATURES, HALF_LIFE, COST = 100, 41, 200.0, 3.0
 TARGETS = {"sb3-ppo": 40.0, "recurrent-ppo": 5.0, "time-to-skill/sb3-ppo": 20.0}
 EQUAL: dict[str, Any] = {"batch": 8, "length": 64, "epochs": 4, "eval_every": 10**9, "carried": True}
@@ -40,13 +43,9 @@ EQUAL: dict[str, Any] = {"batch": 8, "length": 64, "epochs": 4, "eval_every": 10
 SHARED = EQUAL | {"batch": 4, "length": 32, "advantage": "gae", "accounts": 4}
 """512 account-steps an update on 128 rows, 4 gradient steps on them"""
 BEFORE = EQUAL | {"batch": 4, "length": 128, "carried": False}
-SKILL: dict[str, Any] = {
-    "env_steps": 300_000, "anneal": 0.3, "carried": True, "batch": 64, "length": 32, "epochs": 2, "eval_every": 4,
-}  # fmt: skip
-"""many lanes, since the signal is slow and neighbours are alike; chosen on another seed"""
 
 
-def planted(n: int, seed: int) -> tuple[Lesson, Steps]:
+def planted(n: int, seed: int) -> World:
     """A hidden AR(1) pushes the price and shows, under noise, in one of 41 columns; words are named from the columns."""
     rng = np.random.default_rng(seed)
     phi = 0.5 ** (1 / HALF_LIFE)
@@ -60,7 +59,7 @@ def planted(n: int, seed: int) -> tuple[Lesson, Steps]:
     return as_world(obs, ret, COST)
 
 
-def kalman_bps(world: tuple[Lesson, Steps]) -> float:
+def kalman_bps(world: World) -> float:
     """What the true-parameter filter with its best threshold earns."""
     lesson, steps = world
     phi, state, spread = 0.5 ** (1 / HALF_LIFE), 0.0, 1.0
@@ -96,7 +95,7 @@ def trunk_for_peers() -> Any:
     return Trunk
 
 
-def env_of(world: tuple[Lesson, Steps], n_envs: int, window: int, seed: int) -> Any:
+def env_of(world: World, n_envs: int, window: int, seed: int) -> Any:
     """A vectorised market for SB3: rows by index, no Python per account."""
     import gymnasium
     from stable_baselines3.common.vec_env import VecEnv
@@ -108,7 +107,7 @@ def env_of(world: tuple[Lesson, Steps], n_envs: int, window: int, seed: int) -> 
         def __init__(self) -> None:
             box = gymnasium.spaces.Box(-np.inf, np.inf, (window * FEATURES + 3,), np.float32)
             super().__init__(n_envs, box, gymnasium.spaces.Discrete(3))
-            self.rng = np.random.default_rng(seed)
+            self.rng, self.charged = np.random.default_rng(seed), 1.0
 
         def _see(self) -> np.ndarray:
             rows = frames[self.at - window + 1].transpose(0, 2, 1).reshape(n_envs, -1)
@@ -125,7 +124,8 @@ def env_of(world: tuple[Lesson, Steps], n_envs: int, window: int, seed: int) -> 
 
         def step_wait(self) -> Any:
             move = np.abs(self.actions - self.held)
-            reward = ((self.actions - 1) * steps.ret_bps[self.at] - COST * move).astype(np.float32)
+            paid = self.charged * COST * move
+            reward = ((self.actions - 1) * steps.ret_bps[self.at] - paid).astype(np.float32)
             self.held, self.at, self.left = self.actions.copy(), self.at + 1, self.left - 1
             done = self.left <= 0
             infos: list[dict[str, Any]] = [{} for _ in range(n_envs)]
@@ -159,85 +159,36 @@ def cpu_rate(work: Callable[[], int]) -> float:
     return round(n / (time.process_time() - start), 1)
 
 
-def ours_rate(world: tuple[Lesson, Steps], n: int, plan: dict[str, Any] = EQUAL) -> float:
+def ours_rate(world: World, n: int, plan: dict[str, Any] = EQUAL) -> float:
     """Rows of the market decided on and taught from per CPU-second; the last of each stretch is only looked at."""
     agent = Agent(ModelConfig(n_features=FEATURES, conv_filters=32, lstm_units=64), 0)
     share = (plan["length"] - 1) / plan["length"]
     return cpu_rate(lambda: round(share * learn(agent, *world, PPOConfig(env_steps=n, **plan)).env_steps))
 
 
-def sb3_model(world: tuple[Lesson, Steps], kind: str) -> Any:
-    """Stable-Baselines3's PPO on windows, or sb3-contrib's RecurrentPPO on single rows."""
-    common = {
+def sb3_model(world: World, kind: str, seed: int = 0, **more: Any) -> Any:
+    """Stable-Baselines3's PPO on windows, or sb3-contrib's RecurrentPPO on single rows; `more` are its own settings."""
+    common: dict[str, Any] = {
         "n_steps": 2_048 // 16,
         "batch_size": 512,
         "n_epochs": 4,
         "device": "cpu",
-        "seed": 0,
+        "seed": seed,
         "gamma": 0.99,
-    }
+    } | more
     if kind == "sb3-ppo":
         from stable_baselines3 import PPO
 
         kwargs = {"features_extractor_class": trunk_for_peers(), "net_arch": []}
-        return PPO("MlpPolicy", env_of(world, 16, WINDOW, 0), policy_kwargs=kwargs, **common)
+        return PPO("MlpPolicy", env_of(world, 16, WINDOW, seed), policy_kwargs=kwargs, **common)
     from sb3_contrib import RecurrentPPO
 
     kwargs = {"lstm_hidden_size": 64, "enable_critic_lstm": False, "shared_lstm": True, "net_arch": []}
-    return RecurrentPPO("MlpLstmPolicy", env_of(world, 16, 1, 0), policy_kwargs=kwargs, **common)
+    return RecurrentPPO("MlpLstmPolicy", env_of(world, 16, 1, seed), policy_kwargs=kwargs, **common)
 
 
-def skill(seconds: float) -> dict[str, float]:
-    """CPU-seconds to 70 % of the Kalman profit on another tape: ours, and SB3's PPO up to `seconds`.
-
-    The tape to learn from is long enough that nobody learns it by heart before.
-    """
-    torch.set_num_threads(1)
-    world, held_out = planted(400_000, 1), planted(20_000, 2)
-    bound = 0.7 * kalman_bps(held_out)
-    start, reached = time.process_time(), [float("nan")]
-
-    def look(line: dict[str, float]) -> bool:
-        if line["cost"] >= 1 and line["validation_bps"] >= bound:
-            reached[0] = time.process_time() - start
-        told = f"ours: {line['env_steps']:,.0f} rows, {line['validation_bps'] / bound:.2f} of the bound"
-        print(f"{told}, {time.process_time() - start:.1f} s", file=sys.stderr, flush=True)
-        return not reached[0] > 0
-
-    agent = Agent(ModelConfig(n_features=FEATURES), 0)
-    learn(agent, *world, PPOConfig(**SKILL), validation=held_out, callback=look)
-    model, began, peer = sb3_model(world, "sb3-ppo"), time.process_time(), float("nan")
-    while time.process_time() - began < seconds and not peer > 0:
-        model.learn(8_192, reset_num_timesteps=False)
-        share = sb3_profit(model, held_out) / bound
-        spent = time.process_time() - began
-        print(
-            f"sb3-ppo: {model.num_timesteps:,} steps, {share:.2f} of the bound, {spent:.1f} s",
-            file=sys.stderr,
-            flush=True,
-        )
-        if share >= 1:
-            peer = spent
-    return {
-        "ours_s": round(reached[0], 1),
-        "sb3-ppo_s": round(peer, 1),
-        "waited_s": round(time.process_time() - began, 1),
-    }
-
-
-def sb3_profit(model: Any, world: tuple[Lesson, Steps], n: int = 3_000) -> float:
-    """Its greedy walk over the first rows, scaled to the tape's length."""
-    lesson, steps = world
-    held, total = 1, 0.0
-    for t in range(WINDOW, WINDOW + n):
-        seen = np.concatenate([lesson.obs[t - WINDOW + 1 : t + 1].ravel(), np.eye(3, dtype=np.float32)[held]])
-        action = int(model.predict(seen, deterministic=True)[0])
-        total += (action - 1) * steps.ret_bps[t] - COST * abs(action - held)
-        held = action
-    return total * len(lesson) / n
-
-
-def measure(n: int, seconds: float, is_before: bool) -> dict[str, Any]:
+def measure(n: int, seconds: float, is_before: bool, seeds: tuple[int, int], cache: Cache) -> dict[str, Any]:
+    """Rates and, where it is waited for, time to skill on so many seeds of ours and of the peer."""
     torch.set_num_threads(1)
     world = planted(60_000, 1)
     plans = {"ours": EQUAL, "shared": SHARED} | ({"before": BEFORE} if is_before else {})
@@ -267,17 +218,21 @@ def measure(n: int, seconds: float, is_before: bool) -> dict[str, Any]:
     if is_before:
         ours["market_rows_with_burn_in_per_cpu_s"] = rates["before"]
     peers: dict[str, Any] = {name: {"env_steps_per_cpu_s": rates[name]} for name in here}
+    told: dict[str, Any] = {}
     if seconds > 0 and "sb3-ppo" in here:
-        found = skill(seconds)
-        ours["skill_s"], peers["sb3-ppo"]["skill_s"] = found["ours_s"], found["sb3-ppo_s"]
-        peer = found["sb3-ppo_s"] if found["sb3-ppo_s"] > 0 else found["waited_s"]
-        peers["sb3-ppo"]["skill_reached"], ours["skill_reached"] = found["sb3-ppo_s"] > 0, found["ours_s"] > 0
-        if found["ours_s"] > 0:  # where ours is not there either, there is no ratio
-            ratios["time-to-skill/sb3-ppo"] = round(peer / found["ours_s"], 1)
+        from benchmarks import skill
+
+        told = skill.measure(seconds, *seeds, cache)
+        if (
+            told["ours"]["reached"] == f"{seeds[0]}/{seeds[0]}"
+        ):  # where one of ours is not there there is no ratio
+            soonest = min(found["median_s"] for found in told["sb3-ppo"].values())
+            ratios["time-to-skill/sb3-ppo"] = round(soonest / told["ours"]["median_s"], 1)
     return {
         "name": "train",
-        "ours": json.loads(json.dumps(ours).replace("NaN", "null")),
-        "peers": json.loads(json.dumps(peers).replace("NaN", "null")),
+        "ours": ours,
+        "peers": peers,
+        "skill": told,
         "skipped": [f"{name}: {modules[name]} is not installed" for name in modules if name not in here],
         "ratios": ratios,
         "targets": TARGETS,
@@ -293,8 +248,13 @@ def main() -> None:
         "--skill", type=float, default=0.0, help="CPU-seconds to wait for a peer's skill; 0 skips it"
     )
     parser.add_argument("--before", action="store_true", help="also the learner with a burn-in, in torch")
+    parser.add_argument(
+        "--seeds", type=int, nargs=2, default=(5, 3), help="of time to skill: ours, and the peer's"
+    )
+    parser.add_argument("--cache", type=Path, help="a file that remembers every run to skill done")
     options = parser.parse_args()
-    found = measure(options.steps, options.skill, options.before)
+    seeds = (options.seeds[0], options.seeds[1])
+    found = measure(options.steps, options.skill, options.before, seeds, Cache(options.cache))
     for name, figure in {"ours": found["ours"], **found["peers"]}.items():
         print(f"{name:16s} {figure['env_steps_per_cpu_s']:10,.0f} env steps per CPU-s", file=sys.stderr)
     print(json.dumps(found) if options.json else found["ratios"])
