@@ -11,7 +11,7 @@ from decot.errors import ConfigError
 from decot.market.exact import hindsight
 from decot.market.steps import Steps, walk_bps
 from decot.model.lesson import Lesson
-from decot.model.vocabulary import N_QUESTIONS, OUTLOOK, RISK
+from decot.model.vocabulary import N_QUESTIONS, OUTLOOK, RISK, SIZES
 
 World = tuple[Lesson, Steps]
 
@@ -34,8 +34,8 @@ def as_world(obs: np.ndarray, ret_bps: np.ndarray, cost_bps: float) -> World:
         1,
     )
     words = np.zeros((n, N_QUESTIONS), np.int8)
-    for k, size in enumerate((5, 4, 5, 5, 4, 6, 4)):
-        words[:, k] = _quantiles(obs[:, k % obs.shape[1]], size)
+    for k, size in enumerate(SIZES):
+        words[:, k] = _quantiles(obs[:, k % obs.shape[1]], int(size))
     sd = ten.std()
     words[:, OUTLOOK] = np.searchsorted([-sd, -0.3 * sd, 0.3 * sd, sd], ten)
     words[:, RISK] = _quantiles(-ahead.min(1), 4)

@@ -13,7 +13,7 @@ from decot.model.agent import ModelConfig
 from decot.model.checkpoint import save
 from decot.model.play import decide
 from decot.model.stream import StreamAgent
-from decot.model.vocabulary import NAMES
+from decot.model.vocabulary import N_QUESTIONS, NAMES, OUTLOOK
 
 SHAPES = {
     "plain": {},
@@ -43,8 +43,8 @@ def test_the_loops_are_the_network(make_agent, obs, shape):
 
 def test_imposed_words_are_heard_alike(agent, obs):
     """do(step = answer) means the same to both."""
-    words = np.full((len(obs), 9), -1, np.int8)
-    words[:, 2], words[:, 7] = 4, 0
+    words = np.full((len(obs), N_QUESTIONS), -1, np.int8)
+    words[:, NAMES.index("trend")], words[:, OUTLOOK] = 4, 0
     with torch.no_grad():
         out = agent(torch.from_numpy(obs[None]), words=torch.from_numpy(words[None]))
         probs = agent.decision(out)[0].numpy()

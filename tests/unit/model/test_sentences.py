@@ -48,4 +48,4 @@ def test_what_was_not_ours_is_refused():
     with pytest.raises(ModelFault, match="not one of our sentences"):
         parse("Buy the dip.")
     with pytest.raises(ModelFault, match="risk=9"):
-        sentence([0] * 8 + [9])
+        sentence([0] * (len(QUESTIONS) - 1) + [9])

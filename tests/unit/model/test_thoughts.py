@@ -24,7 +24,7 @@ def test_answers_mean_what_they_say():
     """Buying pressure is positive, a rise is a positive return, no news is no news."""
     source = columns()
     labels = Grounding.fit(source).label(source)
-    assert labels.shape == (2_000, 9)
+    assert labels.shape == (2_000, len(QUESTIONS))
     assert (labels.max(0) < SIZES).all()
     rise = labels[:, NAMES.index("outlook")] >= 3
     assert (source["future_return_10s"][rise] > 0).all()

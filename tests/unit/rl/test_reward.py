@@ -10,7 +10,7 @@ from decot.errors import ConfigError
 from decot.market.exact import exact_advantages
 from decot.model.agent import Agent, ModelConfig
 from decot.model.checkpoint import weights_hash
-from decot.model.vocabulary import OUTLOOK
+from decot.model.vocabulary import N_QUESTIONS, OUTLOOK
 from decot.rl.algorithms import plan, teach
 from decot.rl.ppo import PPOConfig
 from decot.rl.reward import (
@@ -66,7 +66,7 @@ def test_coherence_is_read_from_the_sentence():
     agent = Agent(ModelConfig(n_features=4), 0)
     x = torch.randn(1, 6, 4)
     for word, row in ((0, (1.0, 1.0, 0.0)), (2, (0.5, 1.0, 0.5)), (4, (0.0, 1.0, 1.0))):
-        imposed = torch.full((1, 6, 9), -1, dtype=torch.int8)
+        imposed = torch.full((1, 6, N_QUESTIONS), -1, dtype=torch.int8)
         imposed[..., OUTLOOK] = word
         found = coherence_of(agent, agent(x, words=imposed))
         moves = found[..., [0, 2]].any(-1)

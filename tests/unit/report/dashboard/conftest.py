@@ -31,17 +31,9 @@ def moments(n: int = 1_200) -> tuple[list[Snapshot], list[dict], list[dict]]:
     shots, fills, decisions, held, equity = [], [], [], 0, 19.0
     for t in range(n):
         wanted = int(np.sign(round(1.4 * math.cos(t / 90)))) if t % 20 == 0 else held
-        words = [
-            2 + held,
-            1 + t // 40 % 3,
-            2 + held,
-            2 + wanted,
-            t // 55 % 4,
-            1 + t // 300 % 4,
-            1,
-            2 + wanted,
-            1,
-        ]
+        told = {"flow": 2 + held, "volume": 1 + t // 40 % 3, "trend": 2 + held, "momentum": 2 + wanted,
+                "pattern": t // 55 % 4, "regime": 1 + t // 300 % 4, "news": 1, "outlook": 2 + wanted, "risk": 1}  # fmt: skip
+        words = [told.get(question.name, question.neutral) for question in QUESTIONS]
         if wanted != held:
             text = {lang: sentence(words, lang, wanted, held) for lang in ("en", "fr")}
             decisions.append({"t_ms": T0 + 1_000 * t, "position": held, "target": wanted, "price": mid[t],
@@ -52,7 +44,7 @@ def moments(n: int = 1_200) -> tuple[list[Snapshot], list[dict], list[dict]]:
                           "is_maker": False, "trade_id": t})  # fmt: skip
             held = wanted
         equity += 0.0002 * held * (mid[t] - mid[max(0, t - 1)])
-        attention = np.exp(rng.normal(0, 0.4, 9))
+        attention = np.exp(rng.normal(0, 0.4, len(NAMES)))
         shots.append(
             Snapshot(
                 time_ms=T0 + 1_000 * t, session="20260106-demo", symbol="BTC-USD", mode="paper", venue="standx-like",
