@@ -40,7 +40,12 @@ def page(found: Mapping[str, Any]) -> str:
         f"{escape(run['run'])}, {run['rules_held']} of {run['rules']} rules hold</div>"
         for side, run in (("left", left), ("right", right))
     )
-    facts = [{"what": key, "left": left[key], "right": right[key]} for key in left if key != "report"]
+    told = [
+        key for key in left if key not in ("report", "run", "verdict", "rules", "rules_held")
+    ]  # the boxes say those
+    facts = [
+        {"what": key.replace("_", " "), "left": _said(left[key]), "right": _said(right[key])} for key in told
+    ]
     titles = {
         "data": "The data",
         "choices": "Choices that differ",
@@ -53,7 +58,7 @@ def page(found: Mapping[str, Any]) -> str:
     )
     body = (
         f'<p class="soft">DECoT · two runs</p><h1>{escape(left["run"])} and {escape(right["run"])}</h1>'
-        f"{heads}{table(facts, 'facts')}"
+        f'<div class="pair">{heads}</div>{table(facts, "facts") if facts else ""}'
         f'<h2 id="accounts">The accounts</h2>{_accounts(found["curves"])}{tables}'
     )
     return whole(f"{left['run']} and {right['run']}", body)

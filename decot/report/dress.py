@@ -44,6 +44,7 @@ main .gate{{max-width:none}}
 main .gate.gate>h2{{background:none;color:inherit;border:0;padding:0;margin:.2em 0 .4em;font-size:1rem}}
 main .gate.promoted>h2+dl+p{{display:none}}
 @media (hover:hover){{.modebar{{opacity:0;transition:opacity .2s}}.js-plotly-plot:hover .modebar{{opacity:1}}}}
+.pair{{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:0 14px}}
 ul.caveats li{{margin:.3em 0}}nav a{{margin-right:14px}}
 #theme{{position:fixed;top:10px;right:12px;z-index:9;font:inherit;font-size:.8rem;padding:3px 10px;border-radius:6px;
 border:1px solid var(--line);background:var(--card);color:var(--soft);cursor:pointer}}
