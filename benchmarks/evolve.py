@@ -175,7 +175,7 @@ def compare(subject_of: Callable[[int], Any], args: argparse.Namespace) -> dict[
             curves[name].append(kept(args.pieces, f"{name} {seed} {n}", partial(find, subject, seed, n)))
             seconds[name] += time.perf_counter() - began
     found = {name: told(curves[name], n, seconds[name]) for name in methods}
-    if args.only:
+    if "ours" not in methods or not set(methods) & set(PEERS):
         return found
     peers = {
         name: found[name] | against(curves["ours"], curves[name], n) for name in methods if name in PEERS
@@ -281,7 +281,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--pieces", type=Path, default=None, help="folder that keeps what is finished")
     parser.add_argument("--no-ablations", action="store_true")
-    parser.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="only these, for --pieces")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="METHOD",
+        help="only these: for --pieces, or for want of time",
+    )
     parser.add_argument("--noise", type=int, default=0, metavar="N", help="only: N searches of pure noise")
     parser.add_argument("--scale", action="store_true", help="only: time one and two Dask workers")
     args = parser.parse_args(argv)
