@@ -80,7 +80,7 @@ def test_a_person_presses_run_in_the_prefect_ui(house, browser):
     address = browser.run(f"document.querySelector('a[href^=\"{house.told['reports']}\"]').href")
     browser.go(address)
     browser.until(
-        "document.title.includes('Data documentation') || document.body.innerText.includes('Expectation')", 60
+        f"location.href.startsWith({house.told['reports']!r}) && ({TEXT}).includes('Expectation')", 60
     )
     picture(browser, "prefect-link-followed")
     assert ended(house, run["id"]) == "COMPLETED", house.said()
