@@ -74,7 +74,11 @@ def test_a_stop_at_any_instant_after_the_start_is_kept(tmp_path, after_ms):
     assert kept.process.returncode == 0  # it ended by itself, no signal ended it
     assert not holds(tmp_path)
     assert not wish.is_asked(tmp_path, "s")
-    supervise.begin(wanted(tmp_path), n_starts=2)  # who looked after it is late: what has ended stays ended
+    late = supervise.begin(
+        wanted(tmp_path), n_starts=2
+    )  # who looked after it is late: what has ended stays ended
+    assert not late.is_alive
+    assert late.report()["is_flat"]
     assert starts(tmp_path) == 1
 
 
