@@ -41,6 +41,9 @@ def stand_in(tmp_path, monkeypatch):
     path = tmp_path / "worker.py"
     path.write_text(WORKER)
     monkeypatch.setattr(supervise, "PROGRAM", (sys.executable, "-I", "-S", str(path)))
+    yield
+    if (pid := supervise.running(tmp_path, "s")) is not None:  # a test that failed leaves nobody behind
+        os.kill(pid, signal.SIGKILL)
 
 
 def wanted(home) -> Wanted:
