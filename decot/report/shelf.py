@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,18 @@ h2 .soft{font-weight:400;font-size:.86rem;margin-left:.6em}
 """
 
 
+_CHECKS = """
+:root{color-scheme:light dark}body{margin:0 auto!important;max-width:1080px;padding:10px 20px 60px;
+font:15px/1.5 system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;background:Canvas;color:CanvasText}
+table{border-collapse:collapse;margin:.4em 0 1.2em}
+td,th{padding:4px 12px 4px 0;border-bottom:1px solid #8884}th{text-align:left}
+h4,h5,h6{font-size:1rem;margin:1.4em 0 .3em}nav.navbar{height:auto!important}ol,nav ul{padding-left:1.2em}
+.navbar-brand,footer,input[type=radio],input[type=radio]+label,label:has(input[type=radio])
+{display:none!important}a{color:LinkText}
+"""
+"""for pages of Great Expectations, whose own style sheet lies elsewhere"""
+
+
 def build_app(home: Path) -> Starlette:
     """The application over one home."""
 
@@ -66,6 +78,8 @@ def build_app(home: Path) -> Starlette:
         file = on_shelf(home, request.path_params["path"])
         if file is None:
             return PlainTextResponse("there is nothing to read here; / lists what there is\n", 404, HEADERS)
+        if file.suffix == ".html" and file.relative_to(home.resolve()).parts[0] == "data-docs":
+            return HTMLResponse(checks_page(home, file), headers=_dressed())
         return FileResponse(file, media_type=KINDS[file.suffix], headers=_dressed())
 
     async def health(request: Request) -> Response:
@@ -106,10 +120,32 @@ def index(home: Path) -> str:
             body.append(
                 f"<h2>{title}<span class=soft>{_code(why)}</span></h2>{_file_table(home, files[:_MOST])}{_more(len(files))}"
             )
+    return _whole("What runs have left", "".join(body))
+
+
+def checks_page(home: Path, file: Path) -> str:
+    """A page of Great Expectations. Its looks and its list of results come from elsewhere, and here nothing is fetched: the
+    list is ours, the looks are plain.
+    """
+    if file.name == "index.html":
+        found = sorted(
+            file.parent.glob("validations/*/*/*/*.html"), key=lambda one: one.stat().st_mtime, reverse=True
+        )
+        rows = _file_table(
+            home.resolve(), found, lambda one: one.stem.removeprefix("decot-").replace("--", ", ")
+        )
+        day = file.relative_to(home.resolve()).parts[1]
+        return _whole(
+            f"What was checked on {day}", f'<h1>What was checked</h1><p class="soft">{escape(day)}</p>{rows}'
+        )
+    return file.read_text(encoding="utf-8").replace("</head>", f"<style>{_CHECKS}</style></head>", 1)
+
+
+def _whole(title: str, body: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,'
-        f'initial-scale=1"><title>What runs have left</title><style>{STYLE}{_LOOKS}</style></head><body>'
-        f'<button id="theme" type="button" aria-label="light or dark">light / dark</button><main>{"".join(body)}</main>'
+        f'initial-scale=1"><title>{escape(title)}</title><style>{STYLE}{_LOOKS}</style></head><body>'
+        f'<button id="theme" type="button" aria-label="light or dark">light / dark</button><main>{body}</main>'
         f"<script>{SCRIPT}</script></body></html>"
     )
 
@@ -145,15 +181,15 @@ def _run_table(runs: list[dict[str, Any]]) -> str:
     return f'<div class="scroll"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
 
 
-def _file_table(home: Path, files: list[Path]) -> str:
+def _file_table(home: Path, files: list[Path], named: Callable[[Path], str] | None = None) -> str:
     lines = []
     for file in files:
         path = file.relative_to(home).as_posix()
-        name = path.split("/")[1].removesuffix(".html") + (
+        plain = path.split("/")[1].removesuffix(".html") + (
             f" · {file.stem}" if file.stem not in _DULL else ""
         )
         when = clock.iso(int(file.stat().st_mtime * 1_000))[:16].replace("T", " ")
-        lines.append(f"<tr><td>{when}</td><td>{_link(path, name)}</td></tr>")
+        lines.append(f"<tr><td>{when}</td><td>{_link(path, named(file) if named else plain)}</td></tr>")
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 

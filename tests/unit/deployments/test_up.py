@@ -79,9 +79,7 @@ def test_a_person_presses_run_in_the_prefect_ui(house, browser):
     browser.until(f"({TEXT}).includes('what was checked on')", 60)
     address = browser.run(f"document.querySelector('a[href^=\"{house.told['reports']}\"]').href")
     browser.go(address)
-    browser.until(
-        f"location.href.startsWith({house.told['reports']!r}) && ({TEXT}).includes('Expectation')", 60
-    )
+    browser.until(f"location.href.startsWith({house.told['reports']!r}) && ({TEXT}).includes('its-rows')", 60)
     picture(browser, "prefect-link-followed")
     assert ended(house, run["id"]) == "COMPLETED", house.said()
     assert (house.home / "lake" / "base").is_dir()

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from decot.report.shelf import build_app, index, on_shelf
 
 RUN = "20260107-120000-demo"
+SITE = "data-docs/D/gx/uncommitted/data_docs/local_site"
 
 
 @pytest.fixture
@@ -29,7 +30,8 @@ def home(tmp_path):
         "gate/demo-1/brief.json": "{}",
         "contexts/c1/regimes.html": "<p>regimes</p>",
         "data-docs/D/gx/uncommitted/config_variables.yml": "secret: 1",
-        "data-docs/D/gx/uncommitted/data_docs/local_site/index.html": "<p>docs</p>",
+        f"{SITE}/index.html": "<p>an empty list that wants a script from elsewhere</p>",
+        f"{SITE}/validations/D--its-rows/__none__/20260107T/decot-D--its-rows.html": "<head></head><p>5 of 5 hold</p>",
         "keys/signing.key": "PRIVATE",
         "keys/page.html": "PRIVATE",
         "live/dashboard.token": "PRIVATE",
@@ -91,6 +93,16 @@ def test_only_this_machine_reads_and_nobody_writes(client):
     assert "default-src 'none'" in policy
     assert "connect-src" not in policy
     assert "frame-ancestors 'none'" in policy
+
+
+def test_checks_of_a_day_are_listed_and_dressed_by_us(client):
+    """Great Expectations' own list needs a script that may not be fetched: ours leads to each result, in plain clothes."""
+    listed = client.get(f"/{SITE}/index.html").text
+    link = listed.split('<a href="')[1].split('"')[0]
+    assert "D, its-rows" in listed
+    page = client.get(link).text
+    assert "5 of 5 hold" in page
+    assert page.index("<style>") < page.index("</head>")
 
 
 def test_an_empty_home_says_how_to_fill_it(tmp_path):
