@@ -89,8 +89,8 @@ def test_a_person_presses_run_in_the_prefect_ui(house, browser):
 
 
 @pytest.mark.slow
-def test_what_has_come_home_is_read_around(house):
-    """A completed ingest starts the enrichment by itself, once, on the same order; `-m slow`."""
+def test_what_has_come_home_is_read_around(house, browser):
+    """A completed ingest starts the enrichment by itself, once, on the same order; its regimes are drawn; `-m slow`."""
     found, before = (
         house.deployment("follow", "enrich when ingest has completed"),
         tiny(house, "ingest", INGEST),
@@ -105,6 +105,14 @@ def test_what_has_come_home_is_read_around(house):
     assert house.ask("GET", f"/flow_runs/{run['id']}")["name"] == "the tiny world is home, read around it"
     assert len(house.runs(found["id"])) == 1
     assert (house.home / "lake" / "features").is_dir()
+    card = house.ask("POST", "/artifacts/filter", {"artifacts": {"key": {"any_": ["regimes"]}}})[0]
+    browser.size(1440, 1000)
+    browser.go(f"http://127.0.0.1:{house.port}/artifacts/artifact/{card['id']}")
+    browser.until(f"({TEXT}).includes('transitions, dwell times')", 60)
+    browser.until(
+        "[...document.images].some(one => one.src.startsWith('data:image/svg') && one.naturalWidth > 500)", 30
+    )
+    picture(browser, "prefect-regimes-seen")
 
 
 @pytest.mark.slow
