@@ -92,6 +92,25 @@ def trial(seed: int, first: int) -> dict[str, Any]:
     }
 
 
+def briefly(seeds: int, first: int, cache: Cache) -> dict[str, Any]:
+    """Of the restricted agents alone: do(outlook), what else takes no second training, and the profit it did not cost."""
+    torch.set_num_threads(1)
+
+    def look(seed: int) -> dict[str, float]:
+        agent, report, _ = taught("ppo-exact", "planted", seed, first, **TAUGHT)
+        words = word_report(agent, report[0].slice(0, ROWS), n_sentences=100)
+        share = profit(agent, *report)[0] / KINDS["planted"].worth(report)
+        found = {
+            name: getattr(words, name) for name in ("intervention", "reparsed", "same_action", "mediated")
+        }
+        return {"seed": seed, "share_restricted": round(share, 4), **found}
+
+    rows = [cache.of(f"briefly {s} {first} {TAUGHT}", lambda s=s: look(s)) for s in range(seeds)]
+    worst = {name: min(row[name] for row in rows) for name in rows[0] if name != "seed"}
+    met = all(worst[name] >= BOUNDS[name] - 1e-6 for name in worst if name in BOUNDS)
+    return {"name": "words-briefly", "first": first, "worst_seed": worst, "seeds": rows, "met": met}
+
+
 def where_they_can(seed: int, first: int) -> dict[str, Any]:
     """Which heads beat a constant on the readable world, and how many."""
     agent, (lesson, steps), _ = taught("ppo-exact", "readable", seed, first, **TAUGHT)

@@ -66,7 +66,7 @@ class Learner:
         settle_units(agent, reader)
         self.rarity = rarity_of(reader.words)
         self.extra: dict[str, Tensor] = {}
-        self.entropy = cfg.entropy
+        self.entropy, self.is_anew = cfg.entropy, cfg.coherence_anew
 
     @property
     def schedule(self) -> PPOConfig:
@@ -78,7 +78,9 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = cfg.learning_rate * (1 - (1 - cfg.decay) * progress)
         self.entropy = cfg.entropy * (1 - (1 - cfg.entropy_end) * progress)
-        return min(1.0, progress / cfg.anneal) if cfg.anneal > 0 else 1.0
+        cost = min(1.0, progress / cfg.anneal) if cfg.anneal > 0 else 1.0
+        self.is_anew = cfg.coherence_anew and cost >= 1  # asked from the start, one of five never traded
+        return cost
 
     def update(self, index: int) -> dict[str, float]:
         """One batch, `epochs` gradient steps; `index` counts from 0."""
@@ -114,7 +116,7 @@ class Learner:
         cfg, agent = self.cfg, self.agent
         forecast = forecast_loss(agent, out, batch)
         readings, foreseen = word_losses(out, batch.words, agent.order, self.rarity)
-        incoherence = incoherence_of(agent, out, obs=batch.obs if cfg.coherence_anew else None)
+        incoherence = incoherence_of(agent, out, obs=batch.obs if self.is_anew else None)
         total = (
             cfg.forecast * forecast
             + cfg.words * readings

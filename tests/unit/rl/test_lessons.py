@@ -7,7 +7,10 @@ import torch
 
 from decot.model.agent import Agent, ModelConfig
 from decot.model.vocabulary import NAMES, OUTLOOK, SIZES
+from decot.rl.batch import Reader
 from decot.rl.lessons import incoherence_of
+from decot.rl.ppo import Learner, PPOConfig
+from decot.rl.worlds import make
 
 
 def lean(agent: Agent, x: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
@@ -46,3 +49,14 @@ def test_asking_anew_teaches_the_heads_and_not_the_choice_of_words():
     assert float(agent.policy.weight.grad.abs().max()) > 0
     for layer in (agent.answer[agent.order.index(NAMES.index("risk"))].weight, agent.conv.weight):
         assert layer.grad is None or not layer.grad.abs().any()
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_it_is_asked_anew_only_once_costs_are_full(is_wanted):
+    """While costs grow all else is held; unless asked for, it is held to the end."""
+    cfg = PPOConfig(coherence_anew=is_wanted, env_steps=320, batch=2, length=16, burn_in=8, anneal=0.5)
+    agent = Agent(ModelConfig(n_features=8, conv_filters=4, lstm_units=8), 5)
+    learner = Learner(agent, Reader(*make("oracle", 200, 1), cfg.length, cfg.burn_in), cfg, 0)
+    asked = [(learner.prepare(index), learner.is_anew) for index in range(cfg.updates)]
+    assert [is_anew for _, is_anew in asked] == [is_wanted and cost >= 1 for cost, _ in asked]
+    assert {cost >= 1 for cost, _ in asked} == {True, False}
