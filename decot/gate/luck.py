@@ -132,7 +132,8 @@ def _overfit(evidence: Evidence, cfg: GateConfig) -> Rule:
         f"other, and in {100 * found.loss:.1f} % it loses money there"
     )
     why += "; the trials are alike, so which one is chosen hardly matters." if alike else "."
-    return Rule("overfit_pbo", found.pbo, cfg.pbo_max, passed, why, refuses=found.loss > 0.5)
+    bound = f"{cfg.pbo_max:g}, or loss ≤ {cfg.oos_loss_max:g}"
+    return Rule("overfit_pbo", found.pbo, bound, passed, why, refuses=found.loss > 0.5)
 
 
 def _track_record(stretch: Stretch, alpha: float) -> Rule:

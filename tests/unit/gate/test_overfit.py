@@ -70,7 +70,9 @@ def test_trials_that_are_alike(evidence):
     assert found.loss == 0.0
     verdict = judge(evidence(trials=trials))
     assert verdict.verdict == "promoted", verdict.reasons
-    assert "hardly matters" in verdict.rule("overfit_pbo").why
+    rule = verdict.rule("overfit_pbo")
+    assert "hardly matters" in rule.why
+    assert rule.bound == "0.2, or loss ≤ 0.1", "a figure above the first bound needs the second beside it"
 
 
 def test_the_exception_for_equal_skill_costs_nothing_on_noise():
