@@ -5,6 +5,9 @@ WORKERS ?= 2
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PIP_NO_INPUT := 1
+# Small matrices: a second thread of the linear algebra mostly waits in a loop, and the tests use both cores anyway.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: help demo test format lint types imports unit module-1 module-2 module-3 module-4 only-1 only-2 only-3 only-4 docs wheel sbom bench clean
 

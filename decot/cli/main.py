@@ -23,6 +23,8 @@ app = typer.Typer(
     add_completion=True,
     suggest_commands=True,
 )
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""what a user may still override by setting the variable"""
 for part in (flows, house, reports, feeds, data, context, agents, evaluate, trade, track, watch):
     app.add_typer(part.app)
 app.add_typer(compare_app)
@@ -49,4 +51,8 @@ def decot(
 def main() -> None:
     """The console script."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    for name in (
+        ONE_THREAD
+    ):  # before numpy is loaded: our matrices are small, and a second thread mostly waits in a loop
+        os.environ.setdefault(name, "1")
     app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -91,3 +92,18 @@ def test_ctrl_c_inside_compiled_code_is_still_ctrl_c():
     assert ended.value.exit_code == INTERRUPTED
     with pytest.raises(SystemError):
         guarded(broken, quiet=True)
+
+
+def test_one_thread_of_linear_algebra_unless_the_user_wants_more(monkeypatch):
+    """The command line says so before numpy is loaded; a value that is set already stays."""
+    from decot.cli import main as command_line
+
+    monkeypatch.setattr(command_line, "app", lambda: None)
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    command_line.main()
+    assert (os.environ["OPENBLAS_NUM_THREADS"], os.environ["OMP_NUM_THREADS"]) == ("1", "3")
+    code = "import sys, decot.cli.main; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, (
+        "numpy came before the word"
+    )
