@@ -54,6 +54,7 @@ class Size:
     length: int = 256
     burn_in: int = 100
     eval_every: int = 10
+    learning_rate: float = 8e-3
     tail: int = 128
     """of GRPO's episodes: about as long as a decision here takes to pay"""
 
@@ -61,7 +62,7 @@ class Size:
 SIZES = {
     "repeat": Size(rows=(20_000, 5_000, 10_000), env_steps=30_000, batch=8, length=64, burn_in=16, tail=8),
     "oracle": Size(rows=(40_000, 5_000, 10_000), env_steps=60_000, batch=8, length=64, burn_in=16, tail=16),
-    "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=200_000, batch=8),
+    "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=400_000, batch=8, learning_rate=4e-3),
     "noise": Size(rows=(100_000, DAY, 3 * DAY), env_steps=80_000, batch=8),
     "readable": Size(rows=(100_000, 10_000, 12_000), env_steps=200_000, batch=8),
 }
@@ -92,7 +93,7 @@ def taught(
         env_steps = env_steps * (size.length + size.tail) // size.length
     cfg = plan(
         name, env_steps=env_steps, burn_in=size.burn_in, eval_every=size.eval_every, caution=CAUTION,
-        **shape, **settings,
+        **{"learning_rate": size.learning_rate, **shape, **settings},
     )  # fmt: skip
     own = first + seed
     agent = Agent(ModelConfig(n_features=learn[0].obs.shape[1], unrestricted=unrestricted), own)
@@ -195,7 +196,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cache", type=Path, help="a file that remembers every trial done")
     parser.add_argument("--tuning", action="store_true", help="the worlds the settings were chosen on")
-    parser.add_argument("--first", type=int, default=REPORTED, help="with --words: seeds begin here")
+    parser.add_argument("--first", type=int, default=REPORTED, help="seeds begin here")
     parser.add_argument(
         "--briefly", action="store_true", help="with --words: no heads, no twin; a minute in place of twelve"
     )
@@ -208,7 +209,7 @@ def main() -> None:
         told = judged(options.seeds, options.first, Cache(options.cache))
         print(json.dumps(told) if options.json else f"met: {told['met']}; {told['worst_seed']}")
         return
-    first = TUNED if options.tuning else REPORTED
+    first = TUNED if options.tuning else options.first
     found = measure(options.algorithms, options.worlds, options.seeds, first, Cache(options.cache))
     for kind, cells in found["worlds"].items():
         for name, cell in cells.items():
