@@ -48,7 +48,7 @@ BENCHES = {
     "text": Bench((), ("transformers",), "headlines read a CPU-second", True),
     "validate": Bench((), ("great_expectations", "pandera"), "checking a million rows"),
     "gate": Bench((), ("arch",), "the judge's speed, and how often luck passes"),
-    "train": Bench(("--skill", "300"), ("stable_baselines3", "torch"), "a training, environment steps a second"),
+    "train": Bench((), ("stable_baselines3", "torch"), "a training, environment steps a second"),
     "evolve": Bench((), ("deap", "optuna", "pymoo"), "a search at the same budget"),
     "worlds": Bench((), ("stable_baselines3",), "skill on worlds with a known answer"),
     "monitor": Bench((), (), "alarms of the session monitor, true and false"),

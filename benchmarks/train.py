@@ -245,7 +245,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--steps", type=int, default=4_096, help="env steps per round of each peer")
     parser.add_argument(
-        "--skill", type=float, default=0.0, help="CPU-seconds to wait for a peer's skill; 0 skips it"
+        "--skill",
+        type=float,
+        default=300.0,
+        help="CPU-seconds to wait for a peer to learn; 0 skips it (half an hour)",
     )
     parser.add_argument("--before", action="store_true", help="also the learner with a burn-in, in torch")
     parser.add_argument(

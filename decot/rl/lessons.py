@@ -13,6 +13,9 @@ from decot.model.fused_heads import mark
 from decot.model.vocabulary import OUTLOOK, RISK, SIZES
 from decot.rl.batch import Reader, Stretches
 
+LEAST_RISE, STEEP = 0.01, 10.0
+"""by how much P(long) − P(short) should rise with each rosier outlook, and how much missing it weighs beside log-odds"""
+
 
 def forecast_loss(agent: Agent, out: Output, batch: Stretches) -> Tensor:
     """Mean square of the five forecasts in the training tape's units, each target held within five of them."""
@@ -57,8 +60,9 @@ def incoherence_of(
     Computed by intervention on every `stride`-th row; it teaches the heads, not the choice of words.
 
     Args:
-        obs: (B, T, F) what `out` was said of; with it, whatever is asked after the outlook is asked anew under each of
-            its answers, as `faithful.word_report` does. None holds all else that was said.
+        obs: (B, T, F) what `out` was said of; with it the lesson is what `faithful.word_report` judges: whatever is asked
+            after the outlook is asked anew under each of its answers, and P(long) − P(short) may not fall either, which
+            it can while the log-odds rise, where staying out gets likelier. None holds all else that was said.
     """
     step = agent.order.index(OUTLOOK)
     y = out.latent[:, ::stride].detach()
@@ -70,9 +74,14 @@ def incoherence_of(
         said = _said_under_each(agent, y, obs[:, ::stride])
     said[:, :, :, step] = agent.meaning[step][:, None, None]
     policy, value, leave, _ = agent.judgement(said, y.expand(n, *y.shape))
-    log_pi = decide_from(policy, value, leave, agent.cfg.value_tilt).clamp_min(1e-8).log()
+    pi = decide_from(policy, value, leave, agent.cfg.value_tilt)
+    log_pi = pi.clamp_min(1e-8).log()
     leans = (log_pi[..., 2] - log_pi[..., 0]).mean(-1)
-    return functional.relu(margin - leans.diff(dim=0)).mean()
+    missing = functional.relu(margin - leans.diff(dim=0)).mean()
+    if obs is None:
+        return missing
+    share = (pi[..., 2] - pi[..., 0]).mean(-1)
+    return missing + STEEP * functional.relu(LEAST_RISE - share.diff(dim=0)).mean()
 
 
 @torch.no_grad()
