@@ -2,7 +2,7 @@
 
 Accuracy: the answer is the one the columns give. Intervention: do(outlook = answer) moves the action the way the word says.
 Mediation: with the words held, the market no longer reaches the decision. Stability: small noise leaves the words alone.
-Shuffled: the words of another time explain the action no better than chance. Re-parse: the sentence gives the words back.
+Shuffled: the words of other rows do not give the action but by chance. Re-parse: the sentence gives the words back.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class WordReport:
     mediated: float
     """1 − (effect of another market on the decision, words held) ÷ (its effect, words free)"""
     shuffled: float
-    """agreement of actions under words from another time, beyond chance (Cohen's kappa; about 0)"""
+    """agreement, beyond chance, of the action with the one taken, when the words of rows drawn by chance are imposed on the
+    same market (Cohen's kappa, mean over positions); about 0 unless something beside the words decides"""
     reparsed: float
     """share of sentences, English and French, that are read back to the same words"""
 
@@ -80,6 +81,8 @@ def word_report(
         there = agent.foresee(elsewhere)
         free = agent.decision(agent.reason(elsewhere, seen, there))
         held = agent.decision(agent.reason(elsewhere, seen, there, out.words))
+        rows = torch.randperm(y.shape[1], generator=torch.Generator().manual_seed(seed))
+        misled = agent.decision(agent.reason(y, glance, standard, out.words[:, rows]))
         moved, size = _intervene(agent, y, glance, standard)
     words, truth = out.words[0].numpy(), lesson.words
     return WordReport(
@@ -94,7 +97,7 @@ def word_report(
         same_action=_agree(held, base),
         mediated=_mediated(base, held, free),
         shuffled=float(
-            np.mean([_kappa(free[0, :, p].argmax(-1), base[0, :, p].argmax(-1)) for p in range(3)])
+            np.mean([_kappa(misled[0, :, p].argmax(-1), base[0, :, p].argmax(-1)) for p in range(3)])
         ),
         reparsed=_reparsed(words, base, n_sentences, seed),
     )

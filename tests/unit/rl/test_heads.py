@@ -80,7 +80,7 @@ def test_a_head_that_knows_nothing_does_not_pass(taught):
 
 
 def test_the_words_are_what_decides(taught):
-    """Mediated fully, read back fully, moved as they say, steady under noise, and not explained by another time's words."""
+    """Mediated fully, read back fully, moved as they say, steady under noise; nothing decides in spite of other words."""
     agent, (lesson, _) = taught
     report = word_report(agent, lesson)
     assert report.same_action == 1.0
@@ -88,7 +88,7 @@ def test_the_words_are_what_decides(taught):
     assert report.reparsed == 1.0
     assert report.intervention >= 0.95
     assert report.stability > 0.9
-    assert abs(report.shuffled) < 0.15
+    assert abs(report.shuffled) < 0.05
     better = [name for name in report.accuracy if report.accuracy[name] > report.majority[name]]
     assert set(NAMES[:7]) <= set(better)
     assert 0.3 < report.score <= 1
@@ -99,8 +99,10 @@ def test_a_latent_that_slips_past_is_measured(taught):
     lesson = taught[1][0]
     free = Agent(ModelConfig(n_features=12, conv_filters=12, lstm_units=24, unrestricted=True), 0)
     with torch.no_grad():
-        free.judge.weight.mul_(4)
+        free.judge.weight[:, :-24].mul_(0.2)
+        free.judge.weight[:, -24:].mul_(20)
         free.policy.weight.mul_(4)
     report = word_report(free, lesson)
     assert report.mediated < 0.97
     assert report.same_action < 1
+    assert report.shuffled > 0.1
