@@ -58,11 +58,13 @@ async def drill(n: int, seed: int, found: Found, say: Callable[[str], None]) -> 
             if not await held.gone(process, 60.0):
                 found.unrecovered += 1
                 found.notes.append("after the disk drill the last life did not end")
-            compare(held, found)
+            orders, fills = compare(held, found)
         finally:
             subprocess.run(["umount", "-l", str(held.home)], check=False)
     return {
         "drills": n,
+        "orders": orders,
+        "fills": fills,
         "file_system": f"tmpfs, {SIZE_MB} MB",
         "flat_max_s": round(max(took), 3),
         "left_out": "",

@@ -146,7 +146,7 @@ async def kills(n: int, seed: int, say: Callable[[str], None]) -> Found:
             found.unrecovered += 1
             found.notes.append("the last life did not end")
         found.restart_max_s = time.monotonic() - began
-        compare(drill, found)
+        found.orders, found.fills = compare(drill, found)
     return found
 
 
@@ -196,8 +196,8 @@ async def _twin(drill: Drill, found: Found) -> None:
     first.join()
 
 
-def compare(drill: Drill, found: Found) -> None:
-    """The venue's own record against the journal, after the last life."""
+def compare(drill: Drill, found: Found) -> tuple[int, int]:
+    """The venue's own record against the journal, after the last life; gives its orders and fills."""
     desk = drill.venue.desk
     path = drill.folder / "journal.sqlite"
     found.notes.append(f"{verify(path)} events in the journal")
@@ -216,7 +216,7 @@ def compare(drill: Drill, found: Found) -> None:
     found.untracked_positions += int(drill.held() * 90_000 > 5.0) + len(intents - done)
     found.lost_fills += len(theirs ^ fills)
     found.unrecovered += len(mismatches)
-    found.orders, found.fills = len(ids), len(theirs)
+    return len(ids), len(theirs)
 
 
 async def stops(n: int, seed: int, kind: str, found: Found, say: Callable[[str], None]) -> None:
