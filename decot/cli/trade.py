@@ -1,4 +1,4 @@
-"""The commands that act: a session of a certified agent, and the switch that stops every one. Knows how to ask, no order."""
+"""The commands that act: a session, the way out of a dead one, the switch that stops all. Knows how to ask, no order."""
 
 from __future__ import annotations
 
@@ -111,6 +111,59 @@ def trade(
         raise typer.Exit(3)
 
 
+@app.command(epilog="Example:  DECOT_API_KEY=… DECOT_API_SECRET=… decot leave live-3f2a9c1d")
+def leave(
+    session: Annotated[
+        str, typer.Argument(help="name of the session, as the dashboard and `decot trade` show it")
+    ],
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--everything",
+            help="sell all the account has of the coin, also what the journal knows nothing of",
+        ),
+    ] = False,
+    symbol: Annotated[
+        str, typer.Option(help="as the venue writes it; what the session last showed if not given")
+    ] = "",
+    rules: Annotated[
+        str, typer.Option(help="VENUE/SYMBOL of a rules snapshot; what the session last showed if not given")
+    ] = "",
+    exchange: Annotated[str, typer.Option(help="name of the exchange at ccxt")] = "binance",
+    venue_port: Annotated[
+        int, typer.Option(help="the loopback venue on this port instead of the real one")
+    ] = 0,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Take a live session that no longer runs out of the market: its orders back, what it holds sold. Needs no certificate.
+
+    For when it cannot be begun again: the code has changed, the certificate was revoked, the switch is pulled,
+    it was halted. Exit code 3: something could not be left; the lines say what.
+    """
+    key, secret = _keys(venue_port)
+
+    def work(_: Any) -> dict[str, Any]:
+        from decot.cli.feeds import aim
+        from decot.experiment.leave import LeaveOrder
+        from decot.experiment.leave import leave as out
+
+        order = LeaveOrder(
+            session=session,
+            home=str(home),
+            symbol=symbol,
+            rules=rules,
+            exchange=exchange,
+            everything=everything,
+        )
+        return out(order, key=key, secret=secret, prepare=aim(venue_port))
+
+    said = guarded(work, quiet=True)
+    show(json.dumps(said) if as_json else said["card"])
+    if not said["is_flat"]:
+        raise typer.Exit(3)
+
+
 @app.command(epilog="Examples:  decot kill --why 'the news looks wrong'  ·  decot kill --release")
 def kill(
     why: Annotated[
@@ -155,7 +208,7 @@ def _keys(venue_port: int) -> tuple[str, str]:
         return "loopback", "loopback"
     if not (key and secret):
         fail(
-            f"--live needs {KEY} and {SECRET} in the environment (a key that may trade and not withdraw)",
+            f"orders need {KEY} and {SECRET} in the environment (a key that may trade and not withdraw)",
             code=2,
         )
     return key, secret

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from decot import clock
-from decot.errors import ConfigError
+from decot.errors import CertificateRefused, ConfigError
 from decot.experiment.baseline import baseline_file
 from decot.experiment.ears import Ears, headlines_of
 from decot.experiment.live_made import LiveOrder, Made, admitted
@@ -32,6 +32,7 @@ from decot.live.journal import Journal
 from decot.live.lease import Lease
 from decot.live.monitor import Baseline, Monitor, watching
 from decot.live.risk import Guard
+from decot.live.snapshot import live_folder, sessions
 from decot.live.venue_ccxt import CcxtVenue
 from decot.live.worker import Watch, Worker
 from decot.live.worker_parts import Ended, WorkerConfig
@@ -61,7 +62,10 @@ def run(
         raise ConfigError(faults)
     with listening(listener):
         place = Place(order.home)
-        entry, certificate = admitted(place, order.digest, order.mode)
+        try:
+            entry, certificate = admitted(place, order.digest, order.mode)
+        except CertificateRefused as refused:
+            raise CertificateRefused(f"{refused}{way_out(order)}") from refused
         made = Made.of(order, place, entry)
         unwatched = unwatched_because(place.home, entry.digest)
         say("monitor", 0, 0, unwatched or "the reasoning is watched")
@@ -87,6 +91,19 @@ def run(
         outside = {"headlines": ears.n_heard, "trouble": ears.trouble, "servers": servers}
         told |= {"outside": outside, "monitor": unwatched or "watched"}
         return told | {"card": "\n".join([told["card"], *([unwatched] if unwatched else [])])}
+
+
+def way_out(order: LiveOrder) -> str:
+    """What to do about a session that may not go on and may hold something; empty where there is none."""
+    home = Path(order.home)
+    names = [order.session] if order.session else sessions(home)
+    mine = [
+        name
+        for name in names
+        if (live_folder(home) / name / "journal.sqlite").is_file()
+        and (order.session or name.startswith(f"live-{order.digest[:8]}"))
+    ]
+    return f"; if it still holds something: decot leave {mine[-1]}" if mine and order.mode == "live" else ""
 
 
 def unwatched_because(home: Path, digest: str) -> str:

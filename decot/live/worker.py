@@ -105,13 +105,18 @@ class Worker:
             RiskHalt: it may not start: the switch is pulled, or an earlier halt was not released.
             VenueUnavailable: the venue does not say what the account holds.
         """
+        out = (
+            f" (to sell what it may hold: decot leave {self.config.session})"
+            if self.config.mode == "live"
+            else ""
+        )
         if (pulled := kill.pulled(self.home)) is not None:
             raise RiskHalt(
-                f"the kill switch was pulled by {pulled.who} ({pulled.why}); look, then: decot kill --release"
+                f"the kill switch was pulled by {pulled.who} ({pulled.why}); look, then: decot kill --release{out}"
             )
         if self.hand.halted:
             raise RiskHalt(
-                f"halted before ({self.hand.halted}); look at the account, then start with --release"
+                f"halted before ({self.hand.halted}); look at the account, then start with --release{out}"
             )
         behind_ms = self.recorder.before_ms - self.now_ms()
         if self.pace.runs_by_itself and behind_ms > MOST_BEHIND_MS:  # every bar would count as known

@@ -29,6 +29,18 @@ def test_live_without_a_key_is_refused(tmp_path, monkeypatch):
     assert "DECOT_API_KEY" in said.output
 
 
+def test_leaving_wants_a_key_and_a_session(tmp_path, monkeypatch):
+    """Keys come from the environment here too; a session that never was is named, and exit codes tell them apart."""
+    for name in ("DECOT_API_KEY", "DECOT_API_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    run, words = CliRunner().invoke, ["leave", "live-abc", "--home", str(tmp_path)]
+    assert run(app, words).exit_code == 2
+    said = run(app, [*words, "--venue-port", "1"])
+    assert said.exit_code == 1
+    assert "live-abc" in said.output
+    assert "known here: none" in said.output
+
+
 def test_nobody_without_a_certificate_trades(tmp_path):
     """An unknown agent is refused on the feed too."""
     words = ["trade", "abc", "--feed", "--venue-port", "1", "--home", str(tmp_path), "--quiet"]
