@@ -33,6 +33,7 @@ from decot.evolve.ledger import Ledger
 from decot.evolve.search import search
 
 TARGET = 2.0
+PATIENT = ", 4x as long"
 ABLATIONS = {"no inheritance": {"inherit": False}, "no enqueueing": {"enqueue": False}}
 
 
@@ -72,6 +73,12 @@ def needed_by(curve: Curve, volume: float, n: int) -> float | None:
     return None if spent is None else round(spent, 2)
 
 
+def patient(find: Callable[[Any, int, int], Curve], subject: Any, seed: int, n: int) -> Curve:
+    """A peer that spends the same steps on a quarter as many trainings, each four times as long."""
+    curve = find(subject.longer(4 * subject.full_steps), seed, n // 4)
+    return [(4 * spent, volume) for spent, volume in curve]
+
+
 def told(curves: Sequence[Curve], n: int, seconds: float) -> dict[str, Any]:
     finals = [at(curve, n) for curve in curves]
     grid = sorted({max(1, n // 8), max(1, n // 4), max(1, n // 2), n})
@@ -88,7 +95,7 @@ def compare(world: str, subject_of: Callable[[int], Any], args: argparse.Namespa
     """Everybody on the same subjects, seeds and budget; seed after seed, so that a comparison that is stopped has whole
     seeds to show."""
     n, seeds = args.trainings, range(args.first_seed, args.first_seed + args.seeds)
-    methods = methods_of(args)
+    methods = methods_of(world, args)
     curves: dict[str, list[Curve]] = {name: [] for name in methods}
     seconds = dict.fromkeys(methods, 0.0)
     for seed in seeds:
@@ -101,25 +108,22 @@ def compare(world: str, subject_of: Callable[[int], Any], args: argparse.Namespa
             )
             seconds[name] += time.perf_counter() - began
     found = {name: told(curves[name], n, seconds[name]) for name in methods}
-    if "ours" not in methods or not set(methods) & set(PEERS):
+    beside = [name for name in methods if name.removesuffix(PATIENT) in PEERS]
+    if "ours" not in methods or not beside:
         return found
-    peers = {
-        name: found[name] | against(curves["ours"], curves[name], n) for name in methods if name in PEERS
-    }
+    peers = {name: found[name] | against(curves["ours"], curves[name], n) for name in beside}
     ratios = {name: peers[name]["ratio"] for name in peers}
     return {
         "ours": {**found["ours"], "ablations": {name: found[name] for name in methods if name in ABLATIONS}},
         "peers": peers,
         "best_peer": max(peers, key=lambda name: peers[name]["hypervolume"]),
         "ratios": ratios,
-        "targets": dict.fromkeys(ratios, TARGET),
-        "met": all(ratio >= TARGET for ratio in ratios.values()),
         "seeds": [seeds.start, seeds.stop - 1],
         "trainings": n,
     }
 
 
-def methods_of(args: argparse.Namespace) -> dict[str, Callable[[Any, int, int], Curve]]:
+def methods_of(world: str, args: argparse.Namespace) -> dict[str, Callable[[Any, int, int], Curve]]:
     """Ours, every peer that is installed, and ours with one thing switched off."""
     methods: dict[str, Callable[[Any, int, int], Curve]] = {"ours": ours}
     for name, (package, find) in PEERS.items():
@@ -127,6 +131,8 @@ def methods_of(args: argparse.Namespace) -> dict[str, Callable[[Any, int, int], 
             print(f"{name}: {package} is not installed, skipped", file=sys.stderr)
         else:
             methods[name] = find
+    if world.startswith("planted"):
+        methods |= {f"{name}{PATIENT}": partial(patient, methods[name]) for name in PEERS if name in methods}
     if not args.no_ablations:
         methods |= {name: partial(ours, **switches) for name, switches in ABLATIONS.items()}
     return {name: methods[name] for name in args.only} if args.only else methods
@@ -206,6 +212,7 @@ def everywhere(args: argparse.Namespace) -> dict[str, Any]:
         for name, found in told.items()
         for peer, ratio in found.get("ratios", {}).items()
     }
+    targets = {name: TARGET for name in ratios if not name.endswith(PATIENT)}
     sides = {
         side: {name: found.pop(side) for name, found in told.items() if side in found}
         for side in ("ours", "peers")
@@ -214,8 +221,8 @@ def everywhere(args: argparse.Namespace) -> dict[str, Any]:
         **sides,
         "worlds": told,
         "ratios": ratios,
-        "targets": dict.fromkeys(ratios, TARGET),
-        "met": bool(ratios) and all(ratio >= TARGET for ratio in ratios.values()),
+        "targets": targets,
+        "met": bool(targets) and all(ratios[name] >= TARGET for name in targets),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,8 @@ class Planted:
         self.bounds, self.full_steps = BOUNDS, learning.updates * learning.rows_per_update
         self.fitness = Judged(furnish(experiment, home / f"world-{seed}"))
         self.cfg = replace(OURS_PLANTED, bounds=BOUNDS)
+        self.longer = partial(Planted, home / "longer", seed=seed)
+        """(env_steps) → the same market with trainings of another length"""
 
     def full(
         self, genome: Genome, params: Params, rng: np.random.Generator
