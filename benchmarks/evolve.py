@@ -196,7 +196,7 @@ class World:
     trainings: int
 
 
-WORLDS = {"surrogate": World(surrogate, 200, 160), "planted": World(planted, 410, 32)}
+WORLDS = {"surrogate": World(surrogate, 200, 160), "planted": World(planted, 420, 32)}
 
 
 def everywhere(args: argparse.Namespace) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--worlds", nargs="+", choices=tuple(WORLDS), default=list(WORLDS))
     parser.add_argument("--env-steps", type=int, default=8_192, help="planted: of one full training")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first-seed", type=int, help="200 and on the planted world 410 unless given")
+    parser.add_argument("--first-seed", type=int, help="200 and on the planted world 420 unless given")
     parser.add_argument(
         "--trainings", type=int, default=0, help="full trainings each may spend (160; planted 32)"
     )

@@ -36,7 +36,7 @@ BOUNDS = Bounds(
 
 
 def small(*, env_steps: int = 32_768, seed: int = 7) -> Experiment:
-    """Two days of four hours with an edge that can be learned in a second; one update is 512 rows, and 16 of them are
+    """Two days of four hours with an edge that can be learned in a second; one update is 512 rows, and 16 of them lie
     between two looks at the validation part.
 
     The edge is strong and short-lived, the halves of the first day long: with a weak and slow one the luck of a day's
@@ -55,7 +55,14 @@ def small(*, env_steps: int = 32_768, seed: int = 7) -> Experiment:
         ),
         market=MarketConfig(venue="demo"),
         split=SplitConfig(validation_share=0.5, purge_s=330.0, burn_in=200),
-        learning=PPOConfig(env_steps=env_steps, batch=16, length=32, burn_in=50, eval_every=16, carried=True),
+        learning=PPOConfig(
+            env_steps=env_steps,
+            batch=16,
+            length=32,
+            burn_in=50,
+            eval_every=16,
+            carried=True,
+        ),
         search=SearchConfig(bounds=BOUNDS),
     )
 

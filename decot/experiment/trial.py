@@ -88,15 +88,17 @@ class Trial:
         for index, school in enumerate(room.folds):
             folder = _fold(Path(trial_dir), index)
             agent = Agent(architecture(self.experiment, genome, school.n_features), seed=seed)
-            inherited = inherit(agent, [_fold(Path(parent).parent, index) for parent in orders.parents])
-            plan = plan_of(self.experiment, genome, params, inherited=inherited > 0)
+            inherited, is_skilled = inherit(agent, [_fold(Path(p).parent, index) for p in orders.parents])
+            plan = plan_of(self.experiment, genome, params, is_skilled=is_skilled)
             before = _carried_over(orders, folder, index, plan)
             done = learn(agent, school, plan, seed, folder / STATE, orders.budget)
+            figures = self._examined(school, done, before * plan.rows_per_update, inherited, orders)
             about = {"genome": genome.to_json(), "params": params, "seed": seed, "env_steps": done.env_steps}
+            about |= {"profit": adjusted(figures.pnl)}
             keep(folder / AGENT, done.agent, self.experiment, school, room.context, self.features, about)
             if orders.budget == 1.0:
                 shutil.rmtree(folder / STATE)
-            found.append(self._examined(school, done, before * plan.rows_per_update, inherited, orders))
+            found.append(figures)
         return _together(found, str(Path(trial_dir) / AGENT), seed)
 
     def _examined(
@@ -126,19 +128,25 @@ class _Figures:
     notes: dict[str, Any]
 
 
-def inherit(agent: Agent, folders: list[Path]) -> float:
-    """Give the agent the weights of that parent it can take most from; the share taken over, 0 when there is none."""
-    best: tuple[float, ModelConfig, Arrays] | None = None
+def inherit(agent: Agent, folders: list[Path]) -> tuple[float, bool]:
+    """Give the agent the weights of one parent: of those whose mean profit on their validation part was above its standard
+    error the one it can take most from, of any if none was.
+
+    Returns:
+        the share taken over, 0 when there is no parent; and whether that parent earned so.
+    """
+    best: tuple[bool, float, ModelConfig, Arrays] | None = None
     for folder in folders:
         if not (folder / AGENT / MANIFEST).exists():
             raise _gone(folder)
-        cfg, arrays, _ = read(folder / AGENT)
+        cfg, arrays, manifest = read(folder / AGENT)
+        is_skilled = manifest.get("about", {}).get("profit", 0.0) > 0
         share = graft(Agent(agent.cfg), cfg, arrays).carried
-        if best is None or share > best[0]:
-            best = (share, cfg, arrays)
+        if best is None or (is_skilled, share) > best[:2]:
+            best = (is_skilled, share, cfg, arrays)
     if best is None:
-        return 0.0
-    return graft(agent, best[1], best[2]).carried
+        return 0.0, False
+    return graft(agent, best[2], best[3]).carried, best[0]
 
 
 def learn(agent: Agent, school: School, plan: PPOConfig, seed: int, state: Path, budget: float) -> Trained:
@@ -151,11 +159,13 @@ def learn(agent: Agent, school: School, plan: PPOConfig, seed: int, state: Path,
     return teach(agent, lesson, steps, plan, validation=valid, seed=seed, callback=callback, resume=state)
 
 
-def plan_of(experiment: Experiment, genome: Genome, params: Params, *, inherited: bool = False) -> PPOConfig:
-    """The whole plan of learning, whatever share of it a rung is allowed; who inherits pays full costs at once,
-    having learned once already what they are for."""
+def plan_of(experiment: Experiment, genome: Genome, params: Params, *, is_skilled: bool = False) -> PPOConfig:
+    """The whole plan of learning, whatever share of it a rung is allowed; who inherits from a parent that earns pays full
+    costs at once, having learned once already what they are for. Others would only learn to stay out."""
     plan = lessons_plan(experiment, genome, params, 1.0)
-    return replace(plan, anneal=0.0) if inherited else plan
+    lowest = max(1, int(experiment.search.rungs[0] * plan.updates))
+    plan = replace(plan, eval_every=min(plan.eval_every, lowest))  # a rung ends at a look
+    return replace(plan, anneal=0.0) if is_skilled else plan
 
 
 def minutes(experiment: Experiment, school: School, agent: Agent, part: Part) -> np.ndarray:
@@ -231,9 +241,8 @@ def _together(found: list[_Figures], artefact: str, seed: int) -> Evaluation:
     """One evaluation of all folds: minutes pooled, words averaged. The artefact is the first fold's agent, the only one
     that has seen none of the validation rows, which the gate looks at again."""
     pnl = np.concatenate([one.pnl for one in found])
-    error = float(pnl.std(ddof=1) / np.sqrt(pnl.size)) if pnl.size > 1 else 0.0
     return Evaluation(
-        profit=float(pnl.mean()) - error,
+        profit=adjusted(pnl),
         explanation=float(np.mean([one.explanation for one in found])),
         proxy=float(sum(one.proxy for one in found)),
         period_pnl=[round(float(x), 6) for x in pnl],
@@ -242,6 +251,12 @@ def _together(found: list[_Figures], artefact: str, seed: int) -> Evaluation:
         notes={"net_bps": round(float(pnl.sum()), 4), "seed": seed, **found[0].notes}
         | ({"folds": [round(float(one.pnl.sum()), 4) for one in found]} if len(found) > 1 else {}),
     )
+
+
+def adjusted(pnl: np.ndarray) -> float:
+    """Mean P&L of a minute less one standard error."""
+    error = float(pnl.std(ddof=1) / np.sqrt(pnl.size)) if pnl.size > 1 else 0.0
+    return float(pnl.mean()) - error
 
 
 def _curves(done: Trained) -> dict[str, list[float]]:

@@ -30,7 +30,7 @@ from decot.experiment.place import Place
 from decot.experiment.trial import Trial, inherit, plan_of
 from decot.features.table import base_table
 from decot.model.agent import Agent
-from decot.model.checkpoint import load, read, weights_hash
+from decot.model.checkpoint import MANIFEST, load, read, weights_hash
 from decot.model.play import decide
 from decot.rl.grpo import GRPOConfig
 from decot.rl.ppo import PPOConfig
@@ -112,7 +112,7 @@ def test_a_child_begins_as_its_parent_ended(trial, whole):
     wider = replace(GENOME, conv_filters=8, lstm_units=12, kernel=5)
     n_features = trial.room.folds[0].n_features
     child = Agent(architecture(SMALL, wider, n_features), seed=11)
-    assert inherit(child, [Path(whole.artefact).parent]) == 1.0
+    assert inherit(child, [Path(whole.artefact).parent])[0] == 1.0
     parent, _ = load(Path(whole.artefact))
     obs = trial.room.folds[0].validation.lesson.obs
     one, two = decide(parent, obs), decide(child.eval(), obs)
@@ -124,8 +124,7 @@ def test_a_child_begins_as_its_parent_ended(trial, whole):
 
 
 def test_inheritance_is_ordered_and_can_be_left_out(trial, whole, tmp_path):
-    """With parents in its orders a child starts from the nearest of them and pays full costs at once; without, it is the
-    agent of its seed alone."""
+    """With parents in its orders a child starts from the nearest of them; without, it is the agent of its seed alone."""
     stranger = told(
         trial, tmp_path / "p", replace(GENOME, lstm_units=12, questions=("news", "risk", "outlook"))
     )
@@ -135,8 +134,25 @@ def test_inheritance_is_ordered_and_can_be_left_out(trial, whole, tmp_path):
     assert child.notes["inherited"] == 1.0
     assert "inherited" not in alone.notes
     assert child.notes["weights"] != alone.notes["weights"]
-    assert plan_of(SMALL, GENOME, PARAMS, inherited=True).anneal == 0.0
-    assert plan_of(SMALL, GENOME, PARAMS).anneal == 0.6
+
+
+@pytest.mark.parametrize(("earned", "is_skilled"), [(12.5, True), (0.0, False), (-3.0, False)])
+def test_who_inherits_a_skill_pays_full_costs_at_once(trial, whole, tmp_path, earned, is_skilled):
+    """A parent that earned something is preferred to a nearer one that did not, and only its child skips cheap beginnings:
+    the others would learn to stay out."""
+    near, far = tmp_path / "near", tmp_path / "far"
+    told(trial, far, replace(GENOME, lstm_units=12, questions=("news", "risk", "outlook")))
+    shutil.copytree(Path(whole.artefact).parent, near)
+    for folder, bps in ((near, -0.1), (far, earned)):
+        path = folder / "agent" / MANIFEST
+        manifest = json.loads(path.read_text())
+        manifest["manifest"]["about"]["profit"] = bps
+        path.write_text(json.dumps(manifest))
+    agent = Agent(architecture(SMALL, GENOME, trial.room.folds[0].n_features), seed=11)
+    share, found = inherit(agent, [near, far])
+    assert found is is_skilled
+    assert (share < 1.0) is is_skilled
+    assert plan_of(SMALL, GENOME, PARAMS, is_skilled=found).anneal == (0.0 if is_skilled else 0.6)
 
 
 def test_what_is_gone_stops_the_search(trial, tmp_path):
@@ -237,3 +253,14 @@ def test_killed_trainings_end_as_the_uninterrupted_one(trial, tmp_path):
         shutil.rmtree(place)
     print("killed after (line of the ledger, seconds):", points, "of", n_lines)
     assert len(points) >= 9
+
+
+def test_a_rung_is_no_longer_than_it_says():
+    """A training that is looked at more rarely than its lowest rung is long would spend all of itself on that rung."""
+    rungs = replace(SMALL, search=SearchConfig(bounds=BOUNDS, rungs=(0.25, 1.0)))
+    rare = replace(
+        rungs, learning=replace(SMALL.learning, env_steps=16 * SMALL.learning.rows_per_update, eval_every=16)
+    )
+    assert plan_of(rare, GENOME, PARAMS).eval_every == 4
+    often = replace(rare, learning=replace(rare.learning, eval_every=3))
+    assert plan_of(often, GENOME, PARAMS).eval_every == 3
