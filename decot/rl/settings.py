@@ -53,7 +53,7 @@ class PPOConfig:
     coherence: float = 0.3
     """weight of the rule that a rosier outlook, all else said alike, leans more to the long side"""
     coherence_anew: bool = False
-    """once costs are full, coherence is what the judge of words asks: what follows the outlook is asked anew under each of
+    """from half costs on, coherence is what the judge of words asks: what follows the outlook is asked anew under each of
     its answers, and P(long) − P(short) may not fall. False holds all else and asks for log-odds only; a risk that changes
     with the outlook, or staying out, can then turn the action back"""
     coherence_scale: float = 0.0
