@@ -62,7 +62,7 @@ class Size:
 SIZES = {
     "repeat": Size(rows=(20_000, 5_000, 10_000), env_steps=30_000, batch=8, length=64, burn_in=16, tail=8),
     "oracle": Size(rows=(40_000, 5_000, 10_000), env_steps=60_000, batch=8, length=64, burn_in=16, tail=16),
-    "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=400_000, batch=8, learning_rate=4e-3),
+    "planted": Size(rows=(200_000, 20_000, 40_000), env_steps=600_000, batch=8, learning_rate=4e-3),
     "noise": Size(rows=(100_000, DAY, 3 * DAY), env_steps=80_000, batch=8),
     "readable": Size(rows=(100_000, 10_000, 12_000), env_steps=200_000, batch=8),
 }

@@ -164,23 +164,39 @@ class FlatAdam(torch.optim.Optimizer):
         empty = torch.zeros_like(whole.data)
         self.state[whole] = {"step": torch.zeros(()), "exp_avg": empty, "exp_avg_sq": empty.clone()}
 
-    def descend(self) -> float:
-        """One step; gives the gradient's norm before clipping."""
+    def steps(self, n: int) -> Steps:
+        """What the next n steps need; they count as made."""
         state, grad = self.state[self.whole], self.whole.grad
         assert grad is not None
-        state["step"] += 1
-        rate, n = self.param_groups[0]["lr"], float(state["step"])
-        norm: float = _descend(
+        done, rate = float(state["step"]), self.param_groups[0]["lr"]
+        state["step"] += n
+        counts = [done + 1 + k for k in range(n)]
+        first, second = (np.array([1 - base**count for count in counts]) for base in (0.9, 0.999))
+        return Steps(
             self.whole.data.numpy(), grad.numpy(), state["exp_avg"].numpy(), state["exp_avg_sq"].numpy(),
-            rate, rate * self.weight_decay, 1 - 0.9**n, 1 - 0.999**n, self.grad_clip,
+            rate, rate * self.weight_decay, first, second, self.grad_clip,
         )  # fmt: skip
-        return norm
+
+
+class Steps(NamedTuple):
+    """Some steps of Adam: the four vectors, and the rate with its corrections step by step."""
+
+    weights: Any
+    grads: Any
+    first: Any
+    second: Any
+    rate: float
+    decay: float
+    first_share: Any
+    second_share: Any
+    most: float
 
 
 @njit(cache=True, error_model="numpy")
-def _descend(
+def descend(
     w: Any, g: Any, m: Any, v: Any, rate: float, decay: float, first: float, second: float, most: float
 ) -> float:
+    """One step of AdamW; gives the gradient's norm before it was clipped to `most`, and leaves the gradient zero."""
     lanes = np.zeros(64, np.float64)
     for i in range(0, len(g) - 63, 64):
         for r in range(64):

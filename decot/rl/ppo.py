@@ -30,10 +30,6 @@ from decot.rl.walks import tally
 
 __all__ = ["Callback", "PPOConfig", "Trained", "profit", "train"]
 
-ANEW_FROM = 0.5
-"""share of costs from which on coherence is asked anew; asked from the start, one of five never traded"""
-
-
 @in_one_thread
 def train(
     agent: Agent,
@@ -82,7 +78,7 @@ class Learner:
             group["lr"] = cfg.learning_rate * (1 - (1 - cfg.decay) * progress)
         self.entropy = cfg.entropy * (1 - (1 - cfg.entropy_end) * progress)
         cost = min(1.0, progress / cfg.anneal) if cfg.anneal > 0 else 1.0
-        self.is_anew = cfg.coherence_anew and cost >= ANEW_FROM
+        self.is_anew = cfg.coherence_anew and cost >= 1  # asked earlier, some never came to trade
         return cost
 
     def update(self, index: int) -> dict[str, float]:

@@ -53,7 +53,7 @@ class PPOConfig:
     coherence: float = 0.3
     """weight of the rule that a rosier outlook, all else said alike, leans more to the long side"""
     coherence_anew: bool = False
-    """from half costs on, coherence is what the judge of words asks: what follows the outlook is asked anew under each of
+    """once costs are full, coherence is what the judge of words asks: what follows the outlook is asked anew under each of
     its answers, and P(long) − P(short) may not fall. False holds all else and asks for log-odds only; a risk that changes
     with the outlook, or staying out, can then turn the action back"""
     coherence_scale: float = 0.0
@@ -100,6 +100,11 @@ class PPOConfig:
             faults.append(f"length: {self.length} is below 2")
         if faults:
             raise ConfigError(faults)
+
+    @property
+    def settled(self) -> float:
+        """Share of training from which on a look counts: costs are full, and what is asked anew has been taught a while."""
+        return self.anneal + (0.3 * (1 - self.anneal) if self.coherence_anew else 0.0)
 
     @property
     def is_sampled(self) -> bool:

@@ -24,7 +24,7 @@ from decot.model.vocabulary import OUTLOOK, RISK, SIZES
 from decot.rl.batch import Reader
 from decot.rl.ppo import Judged, Learner, worth
 from decot.rl.settings import PPOConfig
-from decot.rl.swift_loops import LEAST, TOLD, Batch, Coefs, laid, look, room_of, step_back
+from decot.rl.swift_loops import LEAST, TOLD, Batch, Coefs, laid, learn, look, room_of
 from decot.rl.training import Callback, Trained, in_one_thread, run_training
 
 MARGIN = 0.3
@@ -116,22 +116,14 @@ class SwiftLearner(Learner):
         rows = starts + np.arange(cfg.length)[:, None]
         frames(self.tape, starts, model.kernel, model.pool, cfg.length, self.cols)
         room.trunk.h[0], room.trunk.c[0] = hidden, cell
-        batch: Batch | None = None
         told, losses = np.zeros((len(TOLD), BLOCK), np.float32), np.zeros(len(self.sizes))
-        coefs = self._coefs()
-        bps = norm = 0.0
-        for epoch in range(cfg.epochs):
-            seen = self._seen(rows) if batch is None else batch
-            look(self.flat.weights, seen, model.pool, self.sizes, self.foresees, coefs.tilt, room)
-            if batch is None:
-                batch, bps = self._judged(seen, rows, cost)
-            told[:] = 0.0
-            step_back(
-                self.flat.weights, self.flat.grads, batch, model.pool, self.sizes, self.foresees,
-                self.agent.order.index(OUTLOOK), index * cfg.epochs + epoch, coefs, room, epoch == cfg.epochs - 1,
-                told, losses,
-            )  # fmt: skip
-            norm = self.optimizer.descend()
+        coefs, seen = self._coefs(), self._seen(rows)
+        look(self.flat.weights, seen, model.pool, self.sizes, self.foresees, coefs.tilt, room)
+        batch, bps = self._judged(seen, rows, cost)
+        norm = learn(
+            self.flat.weights, self.flat.grads, batch, self.optimizer.steps(cfg.epochs), model.pool, self.sizes,
+            self.foresees, self.agent.order.index(OUTLOOK), index * cfg.epochs, coefs, room, told, losses,
+        )  # fmt: skip
         self.extra["lanes.at"] = torch.from_numpy(starts + cfg.length)
         self.extra["lanes.hidden"] = torch.from_numpy(room.trunk.h[cfg.length].copy())
         self.extra["lanes.cell"] = torch.from_numpy(room.trunk.c[cfg.length].copy())

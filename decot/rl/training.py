@@ -33,7 +33,7 @@ class Schedule(Protocol):
     @property
     def rows_per_update(self) -> int: ...
     @property
-    def anneal(self) -> float: ...
+    def settled(self) -> float: ...
     @property
     def eval_every(self) -> int: ...
     @property
@@ -161,7 +161,7 @@ def _look(
     if validation is not None:
         line["validation_bps"], line["trades"], error = weighed(agent, *validation)
         score = line["validation_bps"] - (cfg.caution * error if cfg.caution > 0 else 0.0)
-        if cursor.update >= cfg.anneal * cfg.updates or cursor.update == cfg.updates:
+        if cursor.update >= cfg.settled * cfg.updates or cursor.update == cfg.updates:
             if not score <= cursor.best_score:
                 cursor.best_bps, cursor.best_score = line["validation_bps"], score
                 cursor.best_update, cursor.stale, cursor.best = cursor.update, 0, snapshot(agent)

@@ -70,11 +70,13 @@ def test_asking_anew_teaches_the_heads_and_not_the_choice_of_words():
 
 
 @pytest.mark.parametrize("is_wanted", [True, False])
-def test_it_is_asked_anew_only_from_half_costs_on(is_wanted):
-    """While costs are small all else is held; unless asked for, it is held to the end."""
+def test_it_is_asked_anew_only_once_costs_are_full(is_wanted):
+    """While costs grow all else is held; unless asked for, it is held to the end. Weights are chosen among those that were
+    taught so for a while."""
     cfg = PPOConfig(coherence_anew=is_wanted, env_steps=320, batch=2, length=16, burn_in=8, anneal=0.5)
     agent = Agent(ModelConfig(n_features=8, conv_filters=4, lstm_units=8), 5)
     learner = Learner(agent, Reader(*make("oracle", 200, 1), cfg.length, cfg.burn_in), cfg, 0)
     asked = [(learner.prepare(index), learner.is_anew) for index in range(cfg.updates)]
-    assert [is_anew for _, is_anew in asked] == [is_wanted and cost >= 0.5 for cost, _ in asked]
-    assert {cost >= 0.5 for cost, _ in asked} == {True, False}
+    assert [is_anew for _, is_anew in asked] == [is_wanted and cost >= 1 for cost, _ in asked]
+    assert {cost >= 1 for cost, _ in asked} == {True, False}
+    assert cfg.settled == (0.65 if is_wanted else 0.5)

@@ -61,15 +61,14 @@ def test_a_gradient_is_torch_s(name, shape):
     agent = agent_of(shape)
     plain = copy.deepcopy(agent)
     swift = SwiftLearner(agent, reader, cfg, 7)
-    kept, descend = [], swift.optimizer.descend
-    swift.optimizer.descend = lambda: (kept.append(swift.flat.whole.grad.clone()), descend())[1]
     told = swift.update(0)
+    moment = swift.optimizer.state[swift.flat.whole]["exp_avg"]  # after one step a tenth of the gradient
     starts = swift.extra["lanes.at"].numpy() - cfg.length
     rng = np.random.default_rng(7)
     rng.random(cfg.batch)  # where the lanes begin
     wanted, also = in_torch(plain, reader, cfg, starts, rng, 1.0)
     offset = {p.data_ptr(): n for n, p in agent.named_parameters()}
-    base, grad = swift.flat.whole.data_ptr(), kept[0]
+    base, grad = swift.flat.whole.data_ptr(), moment / 0.1
     found = {
         offset[ptr]: grad[(ptr - base) // 4 :][: wanted[offset[ptr]].numel()].view(wanted[offset[ptr]].shape)
         for ptr in offset
@@ -123,9 +122,10 @@ def test_a_rosier_outlook_is_taught_to_lean_long():
     for coherence in (1.0, 0.0):
         agent = agent_of("plain")
         swift = SwiftLearner(agent, reader, replace(cfg, coherence=coherence), 7)
-        descend = swift.optimizer.descend
-        swift.optimizer.descend = lambda s=swift, d=descend: (grads.append(s.flat.whole.grad.clone()), d())[1]
         tolds.append(swift.update(0))
+        grads.append(
+            swift.optimizer.state[swift.flat.whole]["exp_avg"] / 0.1
+        )  # the first moment after one step
     asked, own = [], agent.order.index(OUTLOOK)
     for block in range(0, cfg.rows_per_update // BLOCK, 2):  # every other block, 12 rows of each
         asked += [block * BLOCK + (block + 5 * i) % BLOCK for i in range(BLOCK // SIZES[OUTLOOK])]
