@@ -105,15 +105,36 @@ def measure(profile: Profile, say: Any) -> dict[str, Any]:
     }
 
 
+def killed(n: int, say: Any) -> dict[str, Any]:
+    """The kills alone."""
+    found = asyncio.run(fault_kills.kills(n, SEEDS["kills"], say))
+    zeros = {
+        name: getattr(found, name)
+        for name in ("duplicate_orders", "untracked_positions", "lost_fills", "twin_trades", "unrecovered")
+    }
+    return {
+        "kills": found.kills,
+        **zeros,
+        "met": not any(zeros.values()),
+        "twins_refused": found.twins_refused,
+        "kill_orders": found.orders,
+        "kill_fills": found.fills,
+        "last_restart_s": round(found.restart_max_s, 2),
+        "notes": found.notes[:20],
+    }
+
+
 def main(words: list[str] | None = None) -> int:
     """0 when every figure is as it must be."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--profile", choices=sorted(PROFILES), default="quick")
+    parser.add_argument("--kills", type=int, default=0, metavar="N", help="only: N kills of a real worker")
     parser.add_argument("--json", action="store_true", help="the last line of stdout is one JSON object")
     asked = parser.parse_args(words)
-    report = measure(PROFILES[asked.profile], lambda text: print(text, file=sys.stderr, flush=True))
+    say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+    report = killed(asked.kills, say) if asked.kills else measure(PROFILES[asked.profile], say)
     print(json.dumps(report) if asked.json else json.dumps(report, indent=1))
     return 0 if report["met"] else 1
 
