@@ -30,6 +30,7 @@ from decot.rl.walks import tally
 
 __all__ = ["Callback", "PPOConfig", "Trained", "profit", "train"]
 
+
 @in_one_thread
 def train(
     agent: Agent,
