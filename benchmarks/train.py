@@ -42,6 +42,8 @@ EQUAL: dict[str, Any] = {"batch": 8, "length": 64, "epochs": 4, "eval_every": 10
 """512 rows an update, 4 gradient steps on them: 16 per 2,048, every row seen 4 times"""
 SHARED = EQUAL | {"batch": 4, "length": 32, "advantage": "gae", "accounts": 4}
 """512 account-steps an update on 128 rows, 4 gradient steps on them"""
+ROUNDS = 7
+"""in turns; a peer's rate moves by a tenth from one to the next"""
 BEFORE = EQUAL | {"batch": 4, "length": 128, "carried": False}
 
 
@@ -197,7 +199,7 @@ def measure(n: int, seconds: float, is_before: bool, seeds: tuple[int, int], cac
     rounds: dict[str, list[float]] = {name: [] for name in plans}
     modules = {"sb3-ppo": "stable_baselines3", "recurrent-ppo": "sb3_contrib"}
     here = [name for name, module in modules.items() if importlib.util.find_spec(module)]
-    for _ in range(3):
+    for _ in range(ROUNDS):
         for name, plan in plans.items():
             rounds[name].append(ours_rate(world, (4 if name == "before" else 8) * n, plan))
         for name in here:
