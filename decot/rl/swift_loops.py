@@ -183,7 +183,7 @@ def learn(
     told: Any, losses: Any,
 ) -> float:  # fmt: skip
     """All gradient steps on one batch that has been looked at and judged, in one call: entering a loop from Python costs
-    as much as a tenth of what it does. Gives the last gradient's norm; told and losses are of the last step."""
+    as much as a twentieth of what it does. Gives the last gradient's norm; told and losses are of the last step."""
     n, norm = len(adam.first_share), 0.0
     for i in range(n):
         if i > 0:
