@@ -12,12 +12,15 @@ import torch
 from decot.errors import ConfigError
 from decot.model.agent import Agent, ModelConfig, decide_from
 from decot.model.checkpoint import weights_hash
+from decot.model.flat import descend
 from decot.model.fused_chain import BLOCK
 from decot.model.vocabulary import OUTLOOK, SIZES
+from decot.rl import swift as swift_module
 from decot.rl.algorithms import learn, plan
 from decot.rl.batch import Reader
 from decot.rl.ppo import Learner, PPOConfig
 from decot.rl.swift import SwiftLearner
+from decot.rl.swift_loops import look, step_back
 from decot.rl.worlds import make
 
 SMALL = {"conv_filters": 6, "lstm_units": 10}
@@ -155,3 +158,35 @@ def test_what_loops_do_not_know_is_refused_whole():
     with pytest.raises(ConfigError) as refused:
         learn(agent_of("plain", dropout=0.1), *make("oracle", 2_000, 1), cfg)
     assert all(word in str(refused.value) for word in ("dropout", "multiple of 64", "coherence_scale"))
+
+
+@pytest.mark.parametrize("name", ["ppo-exact", "ppo-gae"])
+def test_steps_in_one_call_are_steps_one_by_one(name, monkeypatch):
+    """Looking, going back and descending in one loop ends in the bits of three calls a step, moments and corrections too."""
+    cfg = plan(name, epochs=3, anneal=0.0, **LANES)
+    reader = Reader(*make("oracle", 2_000, 1), cfg.length, cfg.burn_in)
+
+    def one_by_one(w, d, x, adam, pool, sizes, foresees, outlook, shift, c, room, told, losses):
+        for i in range(cfg.epochs):
+            look(w, x, pool, sizes, foresees, c.tilt, room)
+            told[:] = 0
+            is_last = i == cfg.epochs - 1
+            step_back(w, d, x, pool, sizes, foresees, outlook, shift + i, c, room, is_last, told, losses)
+            n = first + i + 1
+            norm = descend(
+                adam.weights, adam.grads, adam.first, adam.second, cfg.learning_rate, 0.0,
+                1 - 0.9**n, 1 - 0.999**n, cfg.grad_clip,
+            )  # fmt: skip
+        return norm
+
+    ends = []
+    for is_apart in (False, True):
+        if is_apart:
+            monkeypatch.setattr(swift_module, "learn", one_by_one)
+        learner = SwiftLearner(agent_of("plain"), reader, replace(cfg, decay=1.0), 7)
+        told = []
+        for index in range(3):
+            first = cfg.epochs * index
+            told.append(learner.update(index))
+        ends.append((weights_hash(learner.agent), told))
+    assert ends[0] == ends[1]

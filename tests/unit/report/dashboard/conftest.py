@@ -146,11 +146,16 @@ class Browser:
         self.count = 0
 
     def ask(self, method: str, **params) -> dict:
-        """Send a command and wait for its answer."""
-        self.count += 1
-        self.socket.send(json.dumps({"id": self.count, "method": method, "params": params}))
-        while (said := json.loads(self.socket.recv(timeout=60))).get("id") != self.count:
-            pass
+        """Send a command and wait for its answer; a browser that is only just there may refuse the first ones."""
+        for patience in (0.2, 1.0, 5.0, 0.0):
+            self.count += 1
+            self.socket.send(json.dumps({"id": self.count, "method": method, "params": params}))
+            while (said := json.loads(self.socket.recv(timeout=60))).get("id") != self.count:
+                pass
+            if "error" not in said or patience == 0.0:
+                break
+            time.sleep(patience)
+        assert "result" in said, f"{method}: {said}"
         return said["result"]
 
     def run(self, script: str):
